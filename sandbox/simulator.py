@@ -93,6 +93,7 @@ class Simulator:
             "path": request.path_qs,
             "requestId": str(uuid.uuid4()),
             "status": None,
+            **self.describe(request),
         }
         request["entry"] = entry
         self.log.append(entry)
@@ -122,6 +123,11 @@ class Simulator:
             return await handler(request)  # type: ignore[no-any-return]
         except web.HTTPException as error:
             return self.unrouted(request, error)
+
+    def describe(self, request: web.Request) -> dict[str, Any]:
+        """What a simulated service adds to the log entry of a call before anything happens to it; the base adds nothing."""
+        del request
+        return {}
 
     def unrouted(self, request: web.Request, error: web.HTTPException) -> web.StreamResponse:
         """What the service answers where it has no route or method; a simulated service overrides it."""
@@ -156,18 +162,23 @@ class Simulator:
 
 
 @contextlib.asynccontextmanager
-async def running(app: web.Application, port: int = 0, ssl_context: Any = None) -> AsyncIterator[str]:
-    """Serves `app` on a loopback port (0: a free one) and yields its root URL."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+async def running(app: web.Application, port: int = 0, ssl_context: Any = None, **options: Any) -> AsyncIterator[str]:
+    """Serves `app` on a loopback port (0: a free one) and yields its root URL; `options` are those of `web.AppRunner`."""
+    runner = web.AppRunner(app, access_log=None, **{"shutdown_timeout": 0.5, **options})
     await runner.setup()
+    server: Any = None
     try:
         site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=ssl_context)
         await site.start()
-        assert site._server is not None  # noqa: SLF001
-        bound = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # noqa: SLF001
+        server = site._server  # noqa: SLF001
+        bound = server.sockets[0].getsockname()[1]
         yield f"{'https' if ssl_context else 'http'}://127.0.0.1:{bound}"
     finally:
         await runner.cleanup()
+        if server is not None:
+            # The last TLS connections say goodbye after the runner has gone; a loop that ends before them complains.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(server.wait_closed(), 1)
 
 
 def serve(make: Callable[[argparse.Namespace], web.Application], **options: dict[str, Any]) -> None:

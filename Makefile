@@ -1,0 +1,49 @@
+# Every command sets up what it needs first; CI calls the same ones. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+RUN := .venv/bin/python
+# What the caller's shell says about the product or its tools must not reach it.
+CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
+
+.PHONY: help setup demo up test check format lint types architecture unit contract e2e bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+setup: ## makes .venv/ and node_modules/; a second run is quick
+	@python3 sandbox/bootstrap.py
+
+demo: setup ## the main job, visibly, from ticket to proof; exits 0 only if it happened
+	@$(CLEAN) $(RUN) -m sandbox.demo
+
+up: setup ## the same stack, left running, with commands to paste
+	@$(CLEAN) $(RUN) -m sandbox.up
+
+test: setup ## every test
+	@$(CLEAN) $(RUN) -m pytest tests
+
+unit contract e2e: setup ## one tier of the tests
+	@$(CLEAN) $(RUN) -m pytest tests/$@
+
+check: setup lint types architecture test ## everything that CI checks
+
+format: setup ## formats the code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+lint: setup
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
+
+types: setup
+	@.venv/bin/mypy
+
+architecture: setup
+	@.venv/bin/lint-imports --no-cache
+
+bench: setup ## the figures of one run, as ratios; OUT=file.json keeps them
+	@$(CLEAN) $(RUN) -m sandbox.bench $(if $(OUT),--out "$(OUT)")
+
+lock: setup ## compiles requirements.txt and requirements-dev.txt anew from pyproject.toml
+	@python3 sandbox/bootstrap.py --lock
+
+clean: ## removes what setup made
+	@rm -rf .venv node_modules .tools

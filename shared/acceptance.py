@@ -1,0 +1,163 @@
+"""How a demand gets in: the webhook is answered only when its message is durably on the queue, a message only taken once."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from shared import intake, journal, wording
+from shared.app import App, Unready
+from shared.claim import Claim
+from shared.journal import Admission, Taken
+from shared.model import Event, Status, WaitingFor
+from shared.ports import Conflict, RequestQueue, Stored, Unavailable
+from shared.record import SeenEvent
+from shared.wording import Answer
+
+log = structlog.get_logger()
+
+_ROUNDS = 20  # against others who take in events for the same ticket at the same moment
+RETRY_SOON = timedelta(seconds=30)
+
+
+async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
+    """The answer to one delivery of the ticket system; 202 means that the work will be done."""
+    now = app.clock.now()
+    try:
+        intake.check_size(body)
+        webhook_id = intake.verify(headers, body, app.settings.webhook_keys, now)
+    except intake.TooLarge:
+        return wording.problem(413, f"The body is larger than {intake.MAX_BODY} bytes.")
+    except intake.NotAuthentic as refused:
+        log.warning("webhook.not-authentic", why=refused.why)
+        return wording.NOT_AUTHENTIC
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        return wording.problem(415, "The body must be application/json.")
+    limits = app.settings.limits
+    try:
+        event = intake.webhook_event(webhook_id, body, tables=limits.ticket_tables, max_age=limits.request_max_age, now=now)
+    except intake.BadShape as bad:
+        return wording.problem(400, bad.message, pointer=bad.pointer)
+    except intake.BadValue as bad:
+        return wording.problem(422, bad.message, pointer=bad.pointer)
+    try:
+        return await _take_in(app, event, now)
+    except Unavailable as later:
+        return unavailable(later)
+
+
+async def status(app: App, request_id: str) -> Answer:
+    """What became of a request, from the journal."""
+    if not journal.is_request_id(request_id):
+        return _UNKNOWN
+    try:
+        stored, _ = await app.journal.find(request_id)
+    except Unavailable as later:
+        return unavailable(later)
+    return Answer(200, wording.status_body(stored.record), {}) if stored else _UNKNOWN
+
+
+_UNKNOWN = wording.problem(404, "There is no such request.")
+
+
+def unavailable(why: Unavailable | Unready) -> Answer:
+    """Nothing was taken in; the sender may repeat. It is not told why: health says it to whoever runs this."""
+    log.warning("http.unavailable", why=str(why) if isinstance(why, Unavailable) else sorted(why.problems))
+    after = (why.retry_after if isinstance(why, Unavailable) else None) or RETRY_SOON
+    return wording.problem(503, "Not available now; try again later.", retry_after=math.ceil(after.total_seconds()))
+
+
+async def _take_in(app: App, event: Event, now: datetime) -> Answer:
+    admission = await _admitted(app, event, intake.message(event), now)
+    record = admission.record
+    if admission.taken is Taken.MISMATCH:
+        return wording.problem(422, "This webhook-id was used before with another body.", pointer="")
+    # A copy may be all that is left of a sender who saw us die between journal and queue: nobody has claimed it, so put it there.
+    if record.status is Status.ACCEPTED and record.message is not None:
+        await app.queue.put(record.message)
+    log.info("request.taken-in", request_id=record.id, attempt=record.attempt, taken=admission.taken, status=record.status)
+    return wording.accepted(record, ended=not record.is_open)
+
+
+async def _admitted(app: App, event: Event, message: str, arrived_at: datetime) -> Admission:
+    """The event is in the journal. Its first reading is a guess that nothing is there: mostly right, and saves a read."""
+    stored, seen = None, None
+    for _ in range(_ROUNDS):
+        admission = _admit(app, event, message, arrived_at, stored, seen)
+        if stored and admission.record is stored.record and admission.seen is seen:
+            return admission
+        try:
+            await app.journal.commit(
+                admission.record, stored.version if stored else None, admission.seen if seen is None else None
+            )
+        except Conflict:
+            stored, seen = await app.journal.find(journal.request_id(event), journal.event_key(event.cause))
+            continue
+        return admission
+    raise Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
+
+
+def _admit(
+    app: App, event: Event, message: str, arrived_at: datetime, stored: Stored | None, seen: SeenEvent | None
+) -> Admission:
+    return journal.admit(
+        event,
+        message,
+        arrived_at,
+        seen,
+        stored.record if stored else None,
+        mode=app.settings.mode,
+        now=app.clock.now(),
+    )
+
+
+async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
+    """The claim on the request that a queue message asks for; None when there is nothing (more) to do for it."""
+    now = app.clock.now()
+    try:
+        received = intake.message_event(text)
+        arrived_at = min(inserted_at, received.first_inserted_at or inserted_at)
+        intake.check_time(received.event, arrived_at)
+    except intake.InvalidMessage as bad:
+        log.warning("message.invalid", pointer=bad.pointer, reported=bad.cause is not None)
+        if bad.cause is None:
+            await app.queue.put_aside(text)
+        else:
+            await app.queue.publish(wording.invalid_event(bad.cause, app.settings.mode, now))
+        return None
+    return await _claimed(app, received.event, text, arrived_at)
+
+
+async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> Claim | None:
+    for _ in range(_ROUNDS):
+        stored, seen = await app.journal.find(journal.request_id(event), journal.event_key(event.cause))
+        admission = _admit(app, event, text, arrived_at, stored, seen)
+        if admission.taken is Taken.MISMATCH:
+            await app.queue.publish(wording.mismatch_event(admission.record, event.cause, app.clock.now()))
+            return None
+        record, now = admission.record, app.clock.now()
+        claimable = journal.may_claim(record, now)
+        if claimable:
+            owner = f"{app.worker}/{now.timestamp():.6f}/{app.jitter():.6f}"
+            record = journal.claim(record, owner, now, app.settings.claim_lease, app.settings.mode)
+        if stored is None or record is not stored.record or seen is None:
+            try:
+                stored = await app.journal.commit(
+                    record, stored.version if stored else None, admission.seen if seen is None else None
+                )
+            except Conflict:
+                continue
+        log.info("message.taken", request_id=record.id, attempt=record.attempt, taken=admission.taken, claimed=claimable)
+        if claimable:
+            return Claim(app, stored)
+        if not record.is_open and not record.owed and event.cause.source != intake.WEBHOOK_SOURCE:
+            await app.queue.publish(wording.result_event(record))
+        return None
+    raise Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
+
+
+async def put_back(queue: RequestQueue, text: str, inserted_at: datetime) -> None:
+    """The message is on the queue again, later, with the time at which it first came."""
+    await queue.put(intake.returned(text, inserted_at), RETRY_SOON)

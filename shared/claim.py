@@ -1,0 +1,119 @@
+"""A worker's hold on one request: conditional writes, applied anew when the record moved on, under a lease that is renewed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+
+from shared import journal
+from shared.app import App
+from shared.ports import Conflict, Stored
+from shared.record import Record
+
+type Change = Callable[[Record], Record]
+
+_WRITES = 10  # in a row against a record that keeps moving on
+
+
+class LeaseLost(Exception):
+    """Somebody else works on the request now; whatever we were about to do is theirs."""
+
+
+class Claim:
+    """`record` is what we know, staged changes included; the journal has it after `commit`.
+
+    A change must give the same record when it is applied to its own result: a write whose answer was lost is repeated.
+    """
+
+    def __init__(self, app: App, stored: Stored) -> None:
+        self._app = app
+        self._stored = stored
+        self._staged: list[Change] = []
+        self._writing = asyncio.Lock()
+        self.record = stored.record
+
+    def now(self) -> datetime:
+        return self._app.clock.now()
+
+    def stage(self, change: Change) -> None:
+        """The change goes along with the next commit: for what may be learned again after a crash."""
+        self.record = change(self.record)
+        self._staged.append(change)
+
+    async def commit(self, *changes: Change) -> None:
+        """All staged changes are stored and the lease is renewed; `LeaseLost` when the request is no longer ours.
+
+        A change that the record will not take any more is dropped, and its exception raised.
+        """
+        for change in changes:
+            self.stage(change)
+        async with self._writing:
+            for _ in range(_WRITES):
+                count = len(self._staged)
+                try:
+                    self._stored = await self._app.journal.commit(self._renewed(count), self._stored.version)
+                except Conflict:
+                    await self._reload(changes)
+                    continue
+                del self._staged[:count]
+                self.record = self._applied(len(self._staged))
+                return
+        raise LeaseLost
+
+    def _applied(self, count: int) -> Record:
+        record = self._stored.record
+        for change in self._staged[:count]:
+            record = change(record)
+        return record
+
+    def _renewed(self, count: int) -> Record:
+        record = self._applied(count)
+        return journal.renew(record, self.now(), self._app.settings.claim_lease) if record.lease else record
+
+    async def _reload(self, wanted: tuple[Change, ...]) -> None:
+        stored, _ = await self._app.journal.find(self.record.id)
+        if stored is None or _owner(stored) is None or _owner(stored) != _owner(self._stored):
+            raise LeaseLost
+        self._stored = stored
+        try:
+            self.record = self._applied(len(self._staged))
+        except Exception:
+            self._staged = [change for change in self._staged if change not in wanted]
+            self.record = self._applied(len(self._staged))
+            raise
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Within, the lease is renewed before it runs out; the block is cancelled when it is lost."""
+        holder = asyncio.current_task()
+        assert holder is not None
+        lost: list[BaseException] = []
+
+        async def renew() -> None:
+            try:
+                while True:
+                    await self._app.clock.sleep(self._app.settings.claim_lease.total_seconds() / 3)
+                    if _owner(self._stored) is None:
+                        return
+                    await self.commit()
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 whatever keeps us from renewing ends the work
+                lost.append(error)
+                holder.cancel()
+
+        renewal = asyncio.create_task(renew())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if lost and holder.uncancel() == 0:
+                raise lost[0] from None
+            raise
+        finally:
+            renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewal
+
+
+def _owner(stored: Stored) -> str | None:
+    return stored.record.lease.owner if stored.record.lease else None

@@ -1,0 +1,26 @@
+"""Whether requests can be taken in: settings are valid, and both stores answer."""
+
+import asyncio
+from typing import Any
+
+from shared.app import App, Unready
+from shared.ports import Unavailable
+from shared.wording import Answer
+
+
+async def health(app: App | Unready, version: str) -> Answer:
+    """200 when nothing is failing, else 503; `failing` names settings, never their values."""
+    body: dict[str, Any] = {"version": version, "mode": None, "failing": []}
+    if isinstance(app, Unready):
+        body["failing"] = sorted(app.problems)
+        body["problems"] = dict(sorted(app.problems.items()))
+        return Answer(503, body, {"Retry-After": "60"})
+    body["mode"] = app.settings.mode
+    pings = {app.settings.queues.name: app.queue.ping(), app.settings.journal.name + " (journal)": app.journal.ping()}
+    answers = await asyncio.gather(*pings.values(), return_exceptions=True)
+    for name, answer in zip(pings, answers, strict=True):
+        if isinstance(answer, Unavailable):
+            body["failing"].append(name)
+        elif isinstance(answer, BaseException):
+            raise answer
+    return Answer(503 if body["failing"] else 200, body, {"Retry-After": "30"} if body["failing"] else {})

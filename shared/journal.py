@@ -1,0 +1,414 @@
+"""Identity, states and legal transitions of a request. Pure: `now` is an argument, a record goes in and a record comes out.
+
+    accepted ──claim──▶ running ──wait──▶ waiting ──claim──▶ running …
+                           └──end──▶ done | refused | failed ──reopen──▶ accepted (next attempt; never after an enforced `done`)
+
+A lease lies across the states: whoever holds it works on the request, or delivers what it still owes.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.model import PRECEDENCE, Cause, Event, LeftAlone, Mode, Outcome, Profile, Reason, Removal, Status, WaitingFor
+from shared.record import Lease, Outage, Owed, OwedKind, Pins, Record, RemovalEntry, SeenEvent, StepName, StepTaken
+
+ATTEMPTS_PER_DAY = 5  # our own notes may fire the sender's rule again
+TRIES = 5  # claims that end in nothing we can name, before the first removal
+CARRY_ON = timedelta(days=7)  # how long what was begun or is owed is tried
+CLOCK_SKEW = timedelta(
+    seconds=5
+)  # clocks of two workers may differ by this much: a lease is taken over only so long after its end
+PICKED_UP_AFTER = timedelta(seconds=60)  # a message that nobody took by then is put on the queue again
+PUT_BACK_EVERY = timedelta(minutes=5)
+LONGEST_DELAY = timedelta(days=6)  # the queue allows 7 days
+BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
+
+TICKET_REFUSALS = frozenset(
+    {
+        Reason.TICKET_NOT_FOUND,
+        Reason.TICKET_CHANGED,
+        Reason.TICKET_NOT_FOR_RESET,
+        Reason.TICKET_CLOSED,
+        Reason.TICKET_NOT_APPROVED,
+        Reason.APPROVER_NOT_INDEPENDENT,
+        Reason.APPROVAL_EXPIRED,
+        Reason.PROOF_MISSING,
+        Reason.TICKET_SUBJECT_MISSING,
+        Reason.PROFILE_NOT_ALLOWED,
+    }
+)
+
+
+class StaleFacts(Exception):
+    """An event for the ticket arrived after its facts were read: they must be read again before it may be refused."""
+
+
+class IllegalRecord(Exception):
+    """A stored record contradicts itself: somebody else has written to the journal."""
+
+
+# ---- identity
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()[:32]
+
+
+def request_id(event: Event) -> str:
+    """32 hex digits: of the ticket when there is one, else of the event's `(source, id)`."""
+    if event.ticket:
+        return _digest("ticket", event.ticket.system, event.ticket.table, event.ticket.sys_id)
+    return event_request_id(event.cause)
+
+
+def event_request_id(cause: Cause) -> str:
+    return _digest("event", cause.source, cause.id)
+
+
+def is_request_id(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+
+def event_key(cause: Cause) -> str:
+    """Under which one delivery is remembered."""
+    return _digest("seen", cause.source, cause.id)
+
+
+# ---- taking in an event
+
+
+class Taken(StrEnum):
+    OPENED = "opened"
+    REOPENED = "reopened"
+    JOINED = "joined"  # belongs to an attempt that was open when it arrived
+    COPY = "copy"  # this very event was taken in before
+    FINAL = "final"  # the request is done for ever
+    EXHAUSTED = "exhausted"  # too many attempts today: only an operator reopens
+    MISMATCH = "mismatch"  # the same identity with other content
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of an event. `record` and `seen` are to be stored where they differ from what was read."""
+
+    taken: Taken
+    record: Record
+    seen: SeenEvent
+
+
+def admit(
+    event: Event, message: str, arrived_at: datetime, seen: SeenEvent | None, record: Record | None, *, mode: Mode, now: datetime
+) -> Admission:
+    """Decides whether an event opens a request, its next attempt, or neither.
+
+    `arrived_at` is the webhook's arrival or the message's first insertion time on the queue; `message` is what wakes a worker.
+    """
+    key = event_key(event.cause)
+    if seen is not None:
+        if record is None or seen.request_id != record.id:
+            raise IllegalRecord("an event is known whose request is not")
+        taken = Taken.COPY if seen.fingerprint == event.fingerprint else Taken.MISMATCH
+        return Admission(taken, record, seen)
+
+    def answered(taken: Taken, result: Record) -> Admission:
+        return Admission(taken, result, SeenEvent(key, result.id, event.fingerprint, result.attempt, arrived_at))
+
+    if record is None:
+        return answered(Taken.OPENED, _open(event, message, arrived_at, mode, now))
+    if event.ticket is None:
+        raise IllegalRecord("a request is known whose event is not")
+    if record.is_open:
+        return answered(Taken.JOINED, replace(record, latest_event_at=max(record.latest_event_at, arrived_at), updated_at=now))
+    if record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE:
+        return answered(Taken.FINAL, record)
+    if _arrived_during(record, arrived_at):
+        return answered(Taken.JOINED, record)
+    recent = tuple(at for at in record.attempts_opened if now - at < timedelta(hours=24))
+    if len(recent) >= ATTEMPTS_PER_DAY:
+        return answered(Taken.EXHAUSTED, record)
+    return answered(Taken.REOPENED, _reopen(replace(record, attempts_opened=recent), event, message, arrived_at, mode, now))
+
+
+def _arrived_during(record: Record, arrived_at: datetime) -> bool:
+    """Whether an event arrived while the ended attempt was open, and the attempt can have taken it into account."""
+    assert record.ended_at is not None
+    if arrived_at > record.ended_at:
+        return False
+    on_ticket_facts = record.outcome is Outcome.REFUSED and not TICKET_REFUSALS.isdisjoint(record.reasons)
+    return not (on_ticket_facts and record.facts_read_at is not None and arrived_at > record.facts_read_at)
+
+
+def _open(event: Event, message: str, arrived_at: datetime, mode: Mode, now: datetime) -> Record:
+    return Record(
+        id=request_id(event),
+        cause=event.cause,
+        ticket=event.ticket,
+        subject=event.subject,
+        requested_by=event.requested_by,
+        message=message,
+        attempt=1,
+        attempts_opened=(arrived_at,),
+        mode=mode,
+        profile=event.profile or Profile.REQUIRE_REREGISTER,
+        event_time=event.time,
+        accepted_at=arrived_at,
+        latest_event_at=arrived_at,
+        updated_at=now,
+        steps=(StepTaken(StepName.ACCEPTED, arrived_at),),
+    )
+
+
+def _reopen(record: Record, event: Event, message: str, arrived_at: datetime, mode: Mode, now: datetime) -> Record:
+    """The next attempt, checked from the start; what an earlier one removed stays removed and keeps its time and inventory."""
+    fresh = replace(
+        _open(event, message, arrived_at, mode, now),
+        attempt=record.attempt + 1,
+        attempts_opened=(*record.attempts_opened, arrived_at),
+        pins=record.pins,
+        owed=record.owed,
+    )
+    if not record.removals:
+        return fresh
+    return replace(fresh, accepted_at=record.accepted_at, inventory=record.inventory, removals=record.removals)
+
+
+# ---- leases
+
+
+def may_claim(record: Record, now: datetime) -> bool:
+    """Whether there is something to do now, and nobody is at it."""
+    if record.lease is not None and now < record.lease.until + CLOCK_SKEW:
+        return False
+    if record.next_try_at is not None and now < record.next_try_at - CLOCK_SKEW:
+        return False
+    return record.is_open or bool(record.owed)
+
+
+def claim(record: Record, owner: str, now: datetime, lease: timedelta, mode: Mode) -> Record:
+    """The request is `owner`'s until the lease ends. An attempt not begun in earnest is downgraded when dry runs are in force."""
+    assert may_claim(record, now)
+    claimed = replace(record, lease=Lease(owner, now + lease), next_try_at=None, put_back_at=None, updated_at=now)
+    if not record.is_open:
+        return claimed
+    begun = record.removal_begun
+    return replace(
+        claimed,
+        status=Status.RUNNING,
+        waiting_for=None,
+        tries=record.tries if begun else record.tries + 1,
+        mode=Mode.DRY_RUN if mode is Mode.DRY_RUN and not begun else record.mode,
+    )
+
+
+def renew(record: Record, now: datetime, lease: timedelta) -> Record:
+    assert record.lease is not None
+    return replace(record, lease=replace(record.lease, until=now + lease))
+
+
+def release(record: Record, now: datetime) -> Record:
+    return replace(record, lease=None, updated_at=now)
+
+
+def due_at(record: Record) -> datetime | None:
+    """When the sweep should put the request's message on the queue again; None when nothing will be left undone without it."""
+    if not record.is_open and not record.owed:
+        return None
+    if record.lease is not None:
+        due = record.lease.until + CLOCK_SKEW
+    elif record.next_try_at is not None:
+        due = record.next_try_at + PICKED_UP_AFTER / 2
+    else:
+        due = record.updated_at + PICKED_UP_AFTER
+    return max(due, record.put_back_at + PUT_BACK_EVERY) if record.put_back_at else due
+
+
+def put_back(record: Record, now: datetime) -> Record:
+    return replace(record, put_back_at=now)
+
+
+# ---- waiting
+
+
+def backoff(times: int, jitter: float) -> timedelta:
+    """How long to wait after `times` waits in a row; `jitter` in [0, 1) spreads it over ± 20 %."""
+    length = min(BACKOFF_FIRST * int(2 ** min(times, 16)), BACKOFF_LONGEST)
+    return length * (0.8 + 0.4 * jitter)
+
+
+def wait(record: Record, waiting_for: WaitingFor | None, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:
+    """The attempt goes on later. `waiting_for` None: after an error that nobody has a name for, which counts as a try."""
+    delay = min(retry_after if retry_after is not None else backoff(record.waits, jitter), LONGEST_DELAY)
+    outages = record.outages
+    if waiting_for is not None and all(outage.service != waiting_for for outage in outages):
+        outages = (*outages, Outage(waiting_for, now))
+    return replace(
+        record,
+        status=Status.WAITING,
+        waiting_for=waiting_for,
+        next_try_at=now + delay,
+        waits=record.waits + 1,
+        tries=record.tries if waiting_for is None else 0,
+        outages=outages,
+        lease=None,
+        updated_at=now,
+    )
+
+
+def answered(record: Record, service: WaitingFor) -> Record:
+    """A service did what it was asked: its outage, if it had one, is over."""
+    return replace(record, outages=tuple(outage for outage in record.outages if outage.service != service), waits=0)
+
+
+def given_up(record: Record, service: WaitingFor, give_up_after: timedelta, now: datetime) -> bool:
+    """Whether an outage has lasted too long; what was begun is carried on for 7 days."""
+    limit = CARRY_ON if record.removal_begun else give_up_after
+    return any(outage.service == service and now - outage.since >= limit for outage in record.outages)
+
+
+def out_of_tries(record: Record, now: datetime) -> bool:
+    if record.removal_begun:
+        return now - min(entry.intended_at for entry in record.removals if entry.attempt == record.attempt) >= CARRY_ON
+    return record.tries > TRIES
+
+
+# ---- the attempt
+
+
+def step(record: Record, name: StepName, at: datetime, detail: str | None = None, request_id: str | None = None) -> Record:
+    """The step is told once, however often the change is applied."""
+    taken = StepTaken(name, at, detail, request_id)
+    return record if taken in record.steps else replace(record, steps=(*record.steps, taken))
+
+
+def pinned(record: Record, pins: Pins) -> Record:
+    """What the first reading bound stays; what it could not yet say is bound now."""
+    return replace(
+        record,
+        pins=Pins(
+            record.pins.subject_id or pins.subject_id,
+            record.pins.ticket_subject or pins.ticket_subject,
+            record.pins.ticket_opened_by or pins.ticket_opened_by,
+        ),
+    )
+
+
+def intend(record: Record, removal: Removal, now: datetime) -> Record:
+    """From here on the removal counts as made. An id that is gone is never intended again."""
+    identity = (removal.method.type, removal.method.id)
+    others = tuple(entry for entry in record.removals if (entry.type, entry.id) != identity)
+    mine = [entry for entry in record.removals if (entry.type, entry.id) == identity]
+    if any(entry.gone_at for entry in mine):
+        raise ValueError(f"{identity} is gone already")
+    if any(entry.attempt == record.attempt for entry in mine):
+        return record
+    return replace(record, removals=(*others, RemovalEntry(*identity, removal.action, record.attempt, now)), updated_at=now)
+
+
+def gone(record: Record, removal: Removal, now: datetime) -> Record:
+    return replace(
+        record,
+        removals=tuple(
+            replace(entry, gone_at=now) if (entry.type, entry.id) == (removal.method.type, removal.method.id) else entry
+            for entry in record.removals
+        ),
+    )
+
+
+def end(
+    record: Record,
+    outcome: Outcome,
+    reasons: tuple[Reason, ...],
+    now: datetime,
+    *,
+    would_remove: tuple[RemovalEntry, ...] = (),
+    left_alone: tuple[LeftAlone, ...] = (),
+) -> Record:
+    """The attempt has ended. A refusal on ticket facts older than the latest event raises `StaleFacts`."""
+    if (
+        outcome is Outcome.REFUSED
+        and not TICKET_REFUSALS.isdisjoint(reasons)
+        and record.facts_read_at is not None
+        and record.latest_event_at > record.facts_read_at
+    ):
+        raise StaleFacts
+    reasons = tuple(sorted(set(reasons), key=PRECEDENCE.__getitem__))
+    return step(
+        replace(
+            record,
+            status=Status(outcome),
+            waiting_for=None,
+            next_try_at=None,
+            waits=0,
+            outcome=outcome,
+            reasons=reasons,
+            would_remove=would_remove,
+            left_alone=left_alone,
+            ended_at=now,
+            updated_at=now,
+        ),
+        StepName.ENDED,
+        now,
+        reasons[0],
+    )
+
+
+# ---- what the outside has still to be told
+
+
+def owe(record: Record, kind: OwedKind, content: str, now: datetime) -> Record:
+    """There is one of each kind in an attempt; a second is not owed."""
+    if any(owed.kind is kind and owed.attempt == record.attempt for owed in record.owed):
+        return record
+    return replace(record, owed=(*record.owed, Owed(kind, record.attempt, content, now)))
+
+
+def delivered(record: Record, owed: Owed, now: datetime) -> Record:
+    name = StepName.RESULT_PUBLISHED if owed.kind is OwedKind.RESULT else StepName.TICKET_NOTED
+    left = tuple(other for other in record.owed if (other.kind, other.attempt) != (owed.kind, owed.attempt))
+    return step(replace(record, owed=left), name, now, owed.kind)
+
+
+def undelivered(record: Record, owed: Owed) -> Record:
+    return replace(
+        record,
+        owed=tuple(
+            replace(other, tried=other.tried + 1) if (other.kind, other.attempt) == (owed.kind, owed.attempt) else other
+            for other in record.owed
+        ),
+    )
+
+
+def settle(record: Record, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:
+    """An ended attempt is let go of: for good when all is delivered or its time is over, else until the next try."""
+    owed = tuple(one for one in record.owed if now - one.since < CARRY_ON)
+    if not owed:
+        return replace(record, owed=(), lease=None, next_try_at=None, message=None, updated_at=now)
+    delay = retry_after or backoff(max(one.tried for one in owed), jitter)
+    return replace(record, owed=owed, lease=None, next_try_at=now + min(delay, LONGEST_DELAY), updated_at=now)
+
+
+def check(record: Record) -> Record:
+    """The record itself when it can be true; else `IllegalRecord`."""
+    ended = record.status in (Status.DONE, Status.REFUSED, Status.FAILED)
+    inventory = {(method.type, method.id) for method in record.inventory or ()}
+    problems = [
+        problem
+        for problem, found in {
+            "outcome and status differ": ended != (record.outcome is not None)
+            or (record.outcome is not None and record.status != Status(record.outcome)),
+            "an outcome without a reason": record.outcome is not None and not record.reasons,
+            "running without a lease": record.status is Status.RUNNING and record.lease is None,
+            "something left to do and no message": record.message is None and (record.is_open or bool(record.owed)),
+            "a removal that the first inventory did not hold": any((r.type, r.id) not in inventory for r in record.removals),
+            "a removal in a dry run": record.mode is Mode.DRY_RUN and record.removal_begun,
+            "neither ticket nor subject": (record.ticket is None) == (record.subject is None),
+        }.items()
+        if found
+    ]
+    if problems:
+        raise IllegalRecord("; ".join(problems))
+    return record

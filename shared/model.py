@@ -1,0 +1,250 @@
+"""The values that the whole app speaks. Frozen, without behaviour beyond what follows from their own fields.
+
+All times are aware UTC datetimes. Names are those of Microsoft Graph, ServiceNow and CloudEvents.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    DRY_RUN = "dry-run"
+    ENFORCE = "enforce"
+
+
+class Profile(StrEnum):
+    """What is removed; `plan` knows which method types each one covers."""
+
+    REQUIRE_REREGISTER = "require-reregister"
+    FULL_RESET = "full-reset"
+
+
+class Status(StrEnum):
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class WaitingFor(StrEnum):
+    GRAPH = "graph"
+    TICKET_SYSTEM = "ticket-system"
+    STORAGE = "storage"
+    RATE_LIMIT = "rate-limit"
+    BREAKER = "breaker"
+    PAUSED = "paused"
+
+
+class Reason(StrEnum):
+    """Why an attempt ended as it did. Refusals stand in their order of precedence; a reason never changes its meaning."""
+
+    PAYLOAD_INVALID = "payload-invalid"
+    PAYLOAD_MISMATCH = "payload-mismatch"
+    REQUEST_EXPIRED = "request-expired"
+    SOURCE_NOT_TRUSTED = "source-not-trusted"
+    PROFILE_NOT_ALLOWED = "profile-not-allowed"
+    TICKET_SYSTEM_NOT_CONFIGURED = "ticket-system-not-configured"
+    TICKET_NOT_FOUND = "ticket-not-found"
+    TICKET_CHANGED = "ticket-changed"
+    TICKET_NOT_FOR_RESET = "ticket-not-for-reset"
+    TICKET_CLOSED = "ticket-closed"
+    TICKET_NOT_APPROVED = "ticket-not-approved"
+    APPROVER_NOT_INDEPENDENT = "approver-not-independent"
+    APPROVAL_EXPIRED = "approval-expired"
+    PROOF_MISSING = "proof-missing"
+    TICKET_SUBJECT_MISSING = "ticket-subject-missing"
+    USER_NOT_FOUND = "user-not-found"
+    USER_GUEST = "user-guest"
+    USER_DISABLED = "user-disabled"
+    USER_PROTECTED = "user-protected"
+    USER_PRIVILEGED = "user-privileged"
+    USER_MANAGEMENT_RESTRICTED = "user-management-restricted"
+    USER_OUT_OF_SCOPE = "user-out-of-scope"
+    COOLDOWN = "cooldown"
+
+    REMOVED = "removed"
+    NOTHING_TO_REMOVE = "nothing-to-remove"
+    DRY_RUN = "dry-run"
+
+    DEFAULT_METHOD_STUCK = "default-method-stuck"
+    UNKNOWN_METHOD = "unknown-method"
+    NOT_REMOVED = "not-removed"
+    GRAPH_FORBIDDEN = "graph-forbidden"
+    GRAPH_UNAVAILABLE = "graph-unavailable"
+    TICKET_SYSTEM_FORBIDDEN = "ticket-system-forbidden"
+    TICKET_SYSTEM_UNAVAILABLE = "ticket-system-unavailable"
+    INTERNAL_ERROR = "internal-error"
+
+
+PRECEDENCE: dict[Reason, int] = {reason: place for place, reason in enumerate(Reason)}
+
+# ---- events: what asks for a reset
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRef:
+    """Where the ticket is; `number` is what people call it and must belong to `sys_id`."""
+
+    system: str
+    table: str
+    sys_id: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The identity of a CloudEvent: `(source, id)` is unique by its specification."""
+
+    source: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One demand, verified and well formed, whichever door it came through.
+
+    Either `ticket` is set, or `subject` is (a user principal name or an object id) with its `profile`.
+    `fingerprint` is a digest of what the sender said, so that one identity with other content is noticed.
+    """
+
+    cause: Cause
+    time: datetime
+    fingerprint: str
+    ticket: TicketRef | None = None
+    subject: str | None = None
+    profile: Profile | None = None
+    requested_by: str | None = None
+
+
+# ---- the directory
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An Entra user as read once from Graph; from here on only `id` (the object id) names them."""
+
+    id: str
+    user_principal_name: str
+    enabled: bool
+    guest: bool
+    management_restricted: bool
+    synced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Privileges:
+    """What makes the person an administrator: identifiers of roles, active or eligible, for the work note's count only."""
+
+    active: tuple[str, ...] = ()
+    eligible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One registered authentication method.
+
+    `type` is Graph's type name without `#microsoft.graph.` and `AuthenticationMethod`, as in `phone`.
+    `created_at` is None where Graph does not say. `active` is False for a hardware token that is assigned but deactivated, None
+    where Graph does not say.
+    """
+
+    type: str
+    id: str
+    created_at: datetime | None = None
+    active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The methods registered at one moment, and the default among them if Graph would say.
+
+    `default` is Graph's `userPreferredMethodForSecondaryAuthentication`: push, oath, voiceMobile, voiceAlternateMobile,
+    voiceOffice, sms; None when unknown. `request_id` is Graph's for the listing.
+    """
+
+    methods: tuple[Method, ...]
+    default: str | None = None
+    request_id: str | None = None
+
+
+class Action(StrEnum):
+    DELETE = "delete"
+    DEACTIVATE = "deactivate"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One step of a plan: what happens to one method."""
+
+    method: Method
+    action: Action = Action.DELETE
+
+
+class Why(StrEnum):
+    PROFILE = "profile"
+    REGISTERED_SINCE = "registered-since"
+    UNKNOWN_TYPE = "unknown-type"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    type: str
+    id: str
+    why: Why
+
+
+# ---- the ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One row of `sysapproval_approver`: `approver` is a `sys_user` id, "" when nobody is on record."""
+
+    approver: str
+    state: str
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A ticket as re-read from ServiceNow, in values, never display texts.
+
+    `requested_for` and `opened_by` are `sys_user` ids, "" when empty. `subject` is what the configured field of the
+    requested-for record holds: a UPN or an object id; None when there is no such record or the field is empty.
+    `profile` is the raw value of the configured profile field, None when none is configured.
+    `activity` is the display text of its journal fields, where our own markers are looked for.
+    """
+
+    ref: TicketRef
+    active: bool
+    state: str
+    approval: str
+    catalog_item: str
+    requested_for: str
+    opened_by: str
+    subject: str | None
+    approvals: tuple[Approval, ...]
+    profile: str | None = None
+    activity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is written to a ticket at once, recognised by `marker`, which stands in each text.
+
+    `work_notes` is for the desk, `comments` for the customer, `state` the value the ticket moves to.
+    """
+
+    marker: str
+    work_notes: str
+    comments: str | None = None
+    state: str | None = None

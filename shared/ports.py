@@ -1,0 +1,164 @@
+"""What the use cases need of the world, in our own words. Adapters translate every error of theirs into the ones here.
+
+An `Unavailable` may succeed later and says how long to wait if it knows; a `Forbidden` will not succeed until somebody changes a
+permission; everything else that an adapter raises is unclassified.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from shared.model import Inventory, Note, Person, Privileges, Removal, Ticket, TicketRef, WaitingFor
+from shared.record import Record, SeenEvent
+
+
+class Unavailable(Exception):
+    """A service could not do it now: throttled, down, timed out, or it answered what is no answer."""
+
+    def __init__(self, waiting_for: WaitingFor, cause: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(f"{waiting_for}: {cause}")
+        self.waiting_for = waiting_for
+        self.cause = cause
+        self.retry_after = retry_after
+
+
+class Forbidden(Exception):
+    """A service refused for want of a permission or a valid token."""
+
+    def __init__(self, waiting_for: WaitingFor, cause: str) -> None:
+        super().__init__(f"{waiting_for}: {cause}")
+        self.service = waiting_for
+        self.cause = cause
+
+
+class PersonNotFound(Exception):
+    """The directory has no such user."""
+
+
+class TicketNotFound(Exception):
+    """The ticket system has no such ticket, or will not let us read it: the two look alike."""
+
+
+class Conflict(Exception):
+    """The stored version is no longer the one that was read."""
+
+
+# ---- the directory
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The answer to one removal. `gone`: accepted, or there was nothing (`204`, `404`). Not gone: refused for now (`400`)."""
+
+    gone: bool
+    status: int
+    request_id: str | None = None
+
+
+class Directory(Protocol):
+    """Microsoft Graph for the length of one invocation. Every method may raise `Unavailable` or `Forbidden`."""
+
+    async def person(self, identifier: str) -> Person:
+        """The user with this object id or UPN; `PersonNotFound`."""
+        ...
+
+    async def privileges(self, person_id: str) -> Privileges:
+        """Every directory role that the person holds or may activate."""
+        ...
+
+    async def inventory(self, person_id: str) -> Inventory:
+        """All registered methods, hardware tokens included, with the default if it can be learned; `PersonNotFound`."""
+        ...
+
+    async def methods(self, person_id: str) -> Inventory:
+        """All registered methods, without asking for the default: for reading back; `PersonNotFound`."""
+        ...
+
+    async def lacking(self, removals: Sequence[Removal], *, revoke: bool, prefer: bool) -> tuple[str, ...]:
+        """Application permissions that our token is seen to lack for these calls; empty also when it cannot be seen."""
+        ...
+
+    async def prefer(self, person_id: str, method: str) -> bool:
+        """Whether the default method is now `method` (a value of `userPreferredMethodForSecondaryAuthentication`)."""
+        ...
+
+    async def remove(self, person_id: str, removal: Removal) -> Removed:
+        """One method deleted or deactivated, or refused for now. `Forbidden` leaves it untouched."""
+        ...
+
+    async def revoke_sessions(self, person_id: str) -> str | None:
+        """Sign-in sessions are revoked; Graph's request id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`state_changed`: the ticket is in the note's state, or the note has none. A ticket system may say yes and not do it."""
+
+    state_changed: bool
+
+
+class TicketDesk(Protocol):
+    """The ticket system for the length of one invocation. Every method may raise `Unavailable` or `Forbidden`."""
+
+    async def read(self, ref: TicketRef) -> Ticket:
+        """The ticket with its approvals and subject as of now; `TicketNotFound` also when its number is another."""
+        ...
+
+    async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written:
+        """The note's texts stand on the ticket, read back. With `repeat`, what already bears the marker is not written again."""
+        ...
+
+
+# ---- storage; each may raise `Unavailable` with `WaitingFor.STORAGE`
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record with the version that a conditional write must name. `version` is the adapter's own."""
+
+    record: Record
+    version: Any
+
+
+class Journal(Protocol):
+    async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
+        """The record of a request and what is known of an event, each None when there is none; read in parallel."""
+        ...
+
+    async def commit(self, record: Record, version: Any, seen: SeenEvent | None = None) -> Stored:
+        """Record (and event) are stored, both or neither. `version` None: neither existed. `Conflict` when it moved on."""
+        ...
+
+    async def due(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Ids of requests whose `due_at` has passed, longest due first. One read when there is nothing to do."""
+        ...
+
+    async def ping(self) -> None:
+        """Returns when the journal answers."""
+        ...
+
+
+class RequestQueue(Protocol):
+    async def put(self, message: str, delay: timedelta = timedelta()) -> None:
+        """The message is durably on `mfa-requests`, visible after `delay`."""
+        ...
+
+    async def put_aside(self, message: str) -> None:
+        """A message that nothing can be made of is durably on `mfa-requests-poison`."""
+        ...
+
+    async def publish(self, event: dict[str, Any]) -> None:
+        """The CloudEvent is durably on `mfa-results`."""
+        ...
+
+    async def ping(self) -> None:
+        """Returns when the queues answer."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+    async def sleep(self, seconds: float) -> None: ...

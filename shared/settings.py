@@ -1,0 +1,271 @@
+"""The environment becomes one frozen value, or every problem with it at once. Nothing else reads it; secrets stay out of reprs.
+
+The names and defaults are those of the settings table in README.md, which a test compares with this file.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.guardrails import ANY, Limits
+from shared.intake import parse_key
+from shared.model import Mode, Profile
+
+HOST_STORAGE = "AzureWebJobsStorage"
+_CONNECTION_PARTS = ("accountName", "blobServiceUri", "queueServiceUri", "tableServiceUri", "credential", "clientId")
+_DURATION = re.compile(r"P(?=.)(\d{1,4}D)?(T(?=.)(\d{1,5}H)?(\d{1,6}M)?(\d{1,7}S)?)?")
+_SYS_ID = re.compile(r"[0-9a-f]{32}")
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,79}")
+_SOURCE = re.compile(r"[!-~]{1,256}")
+_SECONDS: TypeAdapter[timedelta] = TypeAdapter(timedelta)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One storage connection as the host reads it: a connection string, or service addresses for the managed identity."""
+
+    name: str
+    connection_string: str | None = field(default=None, repr=False)
+    queue_url: str | None = None
+    table_url: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketSystem:
+    url: str
+    audience: str
+    user_field: str
+    profile_field: str | None
+    done_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    mode: Mode
+    graph_endpoint: str
+    client_id: str | None
+    queues: Connection
+    journal: Connection
+    webhook_keys: tuple[bytes, ...] = field(repr=False)
+    revoke_sessions: bool
+    give_up_after: timedelta
+    claim_lease: timedelta
+    ticket_system: TicketSystem | None
+    limits: Limits
+
+
+class SettingsInvalid(Exception):
+    """What is wrong, by name of the setting. No value is repeated."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in sorted(problems.items())))
+        self.problems = dict(problems)
+
+
+class _Reader:
+    """Reads one setting after another and collects what is wrong. A blank setting is an absent one."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: dict[str, str] = {}
+
+    def text(self, name: str) -> str | None:
+        return self._environment.get(name, "").strip() or None
+
+    def value[T](self, name: str, default: T, parse: Callable[[str], T]) -> T:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.problems[name] = str(error)
+            return default
+
+
+def loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return host is not None and ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _root(text: str) -> str:
+    """An absolute URL of a service, without path, query or user; `http` only on a loopback host."""
+    try:
+        parts = urlsplit(text)
+        port_is_one = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_one = False
+    if not port_is_one or not parts.hostname or parts.scheme not in ("http", "https"):
+        raise ValueError("is not an absolute http(s) URL")
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be the root of a service, without path, query or user")
+    if parts.scheme == "http" and not loopback(parts.hostname):
+        raise ValueError("must be https")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _duration(text: str) -> timedelta:
+    if not _DURATION.fullmatch(text):
+        raise ValueError("is not an ISO 8601 duration such as PT24H")
+    try:
+        return _SECONDS.validate_python(text)
+    except ValidationError as error:
+        raise ValueError("is not an ISO 8601 duration such as PT24H") from error
+
+
+def _positive_duration(text: str) -> timedelta:
+    if not (duration := _duration(text)):
+        raise ValueError("must be longer than nothing")
+    return duration
+
+
+def _boolean(text: str) -> bool:
+    match text.lower():
+        case "true":
+            return True
+        case "false":
+            return False
+    raise ValueError("is neither true nor false")
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,2}", text):
+        raise ValueError("is not a whole number of at least 1")
+    return int(text)
+
+
+def _one_of[E: (Mode, Profile)](kind: type[E]) -> Callable[[str], E]:
+    def parse(text: str) -> E:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise ValueError(f"is none of {', '.join(kind)}") from error
+
+    return parse
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"is not {what}")
+        return text
+
+    return parse
+
+
+def _words[T](each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    return lambda text: tuple(each(word) for word in text.split())
+
+
+def _catalog_items(text: str) -> frozenset[str]:
+    return ANY if text == "*" else frozenset(_words(_matching(_SYS_ID, "sys_ids of 32 hex digits, or *"))(text))
+
+
+def _connection(reader: _Reader, name: str) -> Connection:
+    """The connection `name`: its value, or `name__…` for the managed identity. Azurite's shorthand is understood too."""
+    text = reader.text(name)
+    if text is not None:
+        if text != "UseDevelopmentStorage=true" and "AccountName=" not in text and "Endpoint=" not in text:
+            reader.problems[name] = "is not a storage connection string"
+        return Connection(name, connection_string=text)
+    parts = {part: reader.text(f"{name}__{part}") for part in _CONNECTION_PARTS}
+    credential, account = parts["credential"], parts["accountName"]
+    if not any(parts[part] for part in ("accountName", "queueServiceUri", "tableServiceUri", "blobServiceUri")):
+        reader.problems[name] = "is missing"
+    if credential not in (None, "managedidentity"):
+        reader.problems[f"{name}__credential"] = "is not managedidentity"
+
+    def service(kind: str) -> str | None:
+        named = account is not None and re.fullmatch(r"[a-z0-9]{3,24}", account)
+        derived = f"https://{account}.{kind}.core.windows.net" if named else None
+        return reader.value(f"{name}__{kind}ServiceUri", derived, lambda text: text if _service_url(text) else None)
+
+    return Connection(name, None, service("queue"), service("table"), parts["clientId"])
+
+
+def _service_url(text: str) -> bool:
+    parts = urlsplit(text)
+    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname))):
+        raise ValueError("is not an https URL")
+    return True
+
+
+def _ticket_system(reader: _Reader) -> TicketSystem | None:
+    url = reader.value("SERVICENOW_URL", None, _root)
+    field_name = _matching(_FIELD, "a field name")
+    audience = reader.value("SERVICENOW_AUDIENCE", None, _matching(re.compile(r"[!-~]{1,512}"), "an audience"))
+    user_field = reader.value("SERVICENOW_USER_FIELD", "user_name", field_name)
+    profile_field = reader.value("SERVICENOW_PROFILE_FIELD", None, field_name)
+    done_state = reader.value("SERVICENOW_DONE_STATE", None, _matching(re.compile(r"-?[0-9a-z_]{1,40}"), "a state value"))
+    if url is None:
+        return None
+    if audience is None and "SERVICENOW_AUDIENCE" not in reader.problems:
+        reader.problems["SERVICENOW_AUDIENCE"] = "is required with SERVICENOW_URL"
+    return TicketSystem(url, audience or "", user_field, profile_field, done_state)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """The settings, complete and consistent; else `SettingsInvalid` with every problem."""
+    reader = _Reader(environment)
+    mode = reader.value("MODE", Mode.DRY_RUN, _one_of(Mode))
+    ticket_system = _ticket_system(reader)
+    journal_name = reader.value(
+        "JOURNAL_CONNECTION", HOST_STORAGE, _matching(re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}"), "the name of a connection")
+    )
+    queues = _connection(reader, HOST_STORAGE)
+    journal = queues if journal_name == HOST_STORAGE else _connection(reader, journal_name)
+    if queues.connection_string is None and queues.queue_url is None:
+        reader.problems.setdefault(queues.name, "names no queue service")
+    if journal.connection_string is None and journal.table_url is None:
+        reader.problems.setdefault(journal.name, "names no table service")
+    catalog_items = reader.value("SERVICENOW_CATALOG_ITEMS", frozenset[str](), _catalog_items)
+    if mode is Mode.ENFORCE and ticket_system and not catalog_items:
+        reader.problems.setdefault("SERVICENOW_CATALOG_ITEMS", "is required in enforce when SERVICENOW_URL is set")
+    settings = Settings(
+        mode=mode,
+        graph_endpoint=reader.value("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root),
+        client_id=reader.value("AZURE_CLIENT_ID", None, _matching(re.compile(r"[0-9A-Za-z-]{1,64}"), "a client id")),
+        queues=queues,
+        journal=journal,
+        webhook_keys=reader.value("WEBHOOK_KEYS", (), _words(parse_key)),
+        revoke_sessions=reader.value("REVOKE_SESSIONS", True, _boolean),
+        give_up_after=reader.value("GIVE_UP_AFTER", timedelta(hours=6), _duration),
+        claim_lease=reader.value("CLAIM_LEASE", timedelta(minutes=2), _positive_duration),
+        ticket_system=ticket_system,
+        limits=Limits(
+            request_max_age=reader.value("REQUEST_MAX_AGE", timedelta(hours=24), _duration),
+            trusted_sources=_set(reader, "TRUSTED_SOURCES", (), _matching(_SOURCE, "CloudEvents sources")),
+            allowed_profiles=_set(reader, "ALLOWED_PROFILES", (Profile.REQUIRE_REREGISTER,), _one_of(Profile)),
+            ticket_system=ticket_system is not None,
+            ticket_tables=_set(reader, "SERVICENOW_TABLES", ("sc_req_item",), _matching(_FIELD, "names of tables")),
+            catalog_items=catalog_items,
+            approvals_required=reader.value("APPROVALS_REQUIRED", 1, _count),
+        ),
+    )
+    if reader.problems:
+        raise SettingsInvalid(reader.problems)
+    return settings
+
+
+def host_storage(environment: Mapping[str, str]) -> Connection:
+    """The connection that the triggers use, whatever else is wrong; `SettingsInvalid` when it is wrong itself."""
+    reader = _Reader(environment)
+    connection = _connection(reader, HOST_STORAGE)
+    if reader.problems:
+        raise SettingsInvalid(reader.problems)
+    return connection
+
+
+def _set[T](reader: _Reader, name: str, default: Iterable[T], each: Callable[[str], T]) -> frozenset[Any]:
+    return frozenset(reader.value(name, tuple(default), _words(each)))

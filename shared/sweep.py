@@ -1,0 +1,32 @@
+"""What time brings up: requests whose message was lost, whose worker died, or whose wait is over go back on the queue."""
+
+import structlog
+
+from shared import journal
+from shared.app import App
+from shared.ports import Conflict
+
+log = structlog.get_logger()
+
+AT_ONCE = 100
+
+
+async def sweep(app: App) -> int:
+    """How many requests were put on the queue again. One read when nothing is due."""
+    count = 0
+    now = app.clock.now()
+    for request_id in await app.journal.due(now, AT_ONCE):
+        stored, _ = await app.journal.find(request_id)
+        if stored is None or stored.record.message is None:
+            continue
+        due = journal.due_at(stored.record)
+        if due is None or due > now:
+            continue
+        try:
+            await app.journal.commit(journal.put_back(stored.record, now), stored.version)
+        except Conflict:
+            continue  # somebody is at it
+        await app.queue.put(stored.record.message)
+        log.info("sweep.put-back", request_id=request_id, status=stored.record.status)
+        count += 1
+    return count

@@ -1,0 +1,108 @@
+"""The composition root: reads the environment once, builds one set of clients per worker process, on the worker's own event loop.
+
+Built at the first use, never at import: a client belongs to the loop that it was made on.
+"""
+
+import asyncio
+import os
+import random
+import socket
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+
+from azure.data.tables.aio import TableClient
+from azure.identity.aio import ManagedIdentityCredential
+from azure.storage.queue.aio import QueueServiceClient
+
+from shared import settings
+from shared.adapters import graph, telemetry
+from shared.adapters.clock import SystemClock
+from shared.adapters.queues import StorageQueues
+from shared.adapters.servicenow import ServiceNowClient, ServiceNowDesk
+from shared.adapters.storage import PATIENCE
+from shared.adapters.tables import TABLE, TableJournal
+from shared.app import App, Unready
+from shared.ports import TicketDesk
+from shared.settings import Connection, Settings, SettingsInvalid
+
+VERSION = "0.1.0"
+
+
+def _credential(client_id: str | None) -> ManagedIdentityCredential:
+    """One retry: a token endpoint that does not answer is waited for on the queue."""
+    return ManagedIdentityCredential(client_id=client_id, retry_total=1, connection_timeout=5, read_timeout=10)
+
+
+def _queue_service(connection: Connection) -> QueueServiceClient:
+    if connection.connection_string is not None:
+        return QueueServiceClient.from_connection_string(connection.connection_string, **PATIENCE)
+    assert connection.queue_url is not None
+    return QueueServiceClient(connection.queue_url, credential=_credential(connection.client_id), **PATIENCE)
+
+
+def _table(connection: Connection) -> TableClient:
+    if connection.connection_string is not None:
+        return TableClient.from_connection_string(connection.connection_string, TABLE, **PATIENCE)
+    assert connection.table_url is not None
+    return TableClient(connection.table_url, TABLE, credential=_credential(connection.client_id), **PATIENCE)
+
+
+def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
+    """The app on its real adapters, closed with `resources`; `SettingsInvalid` when the environment does not allow it."""
+    chosen = settings.load(environment)
+    clock = SystemClock()
+    credential = _credential(chosen.client_id)
+    clients = graph.connect(chosen.graph_endpoint, credential)
+    table, queues = _table(chosen.journal), _queue_service(chosen.queues)
+    for close in (credential.close, clients.aclose, table.close, queues.close):
+        resources.push_async_callback(close)
+    return App(
+        settings=chosen,
+        worker=f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}",
+        journal=TableJournal(table),
+        queue=StorageQueues(queues),
+        directory=lambda: graph.GraphDirectory(clients, clock),
+        desk=_desk(chosen, credential, clock, resources),
+        clock=clock,
+        jitter=random.random,
+    )
+
+
+def _desk(
+    chosen: Settings, credential: ManagedIdentityCredential, clock: SystemClock, resources: AsyncExitStack
+) -> Callable[[], TicketDesk] | None:
+    system = chosen.ticket_system
+    if system is None:
+        return None
+    client = ServiceNowClient(system.url, credential, system.audience)
+    resources.push_async_callback(client.close)
+    return lambda: ServiceNowDesk(client, clock, user_field=system.user_field, profile_field=system.profile_field)
+
+
+def _built(environment: Mapping[str, str]) -> App | Unready:
+    try:
+        return build(environment, AsyncExitStack())
+    except SettingsInvalid as invalid:
+        try:
+            queue = StorageQueues(_queue_service(settings.host_storage(environment)))
+        except (SettingsInvalid, ValueError):
+            queue = None
+        return Unready(invalid.problems, queue)
+
+
+class _Process:
+    """What a worker process keeps: one app, and the loop it belongs to."""
+
+    app: App | Unready | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+def app() -> App | Unready:
+    """This process's app on the running loop, or what is wrong with its settings: the environment does not change under it."""
+    loop = asyncio.get_running_loop()
+    if _Process.app is None or _Process.loop is not loop:
+        telemetry.configure()
+        _Process.app = _built(os.environ)
+        _Process.loop = loop
+    return _Process.app

@@ -1,0 +1,301 @@
+"""Everything the app says to people and programs: ticket notes, HTTP answers, result events. Pure; all sentences are here.
+
+What each audience learns differs on purpose: work notes and events carry the reason, the customer's comment never does, so that
+it cannot hint that somebody is an administrator. Nowhere is there a phone number, a device name or ticket text.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.journal import event_request_id
+from shared.model import Cause, Mode, Note, Outcome, Profile, Reason, TicketRef, WaitingFor
+from shared.record import OwedKind, Record, RemovalEntry
+
+SOURCE = "urn:reregister"
+TYPE = "mfa.reregistration"
+
+SENTENCES: dict[Reason, str] = {
+    Reason.PAYLOAD_INVALID: "The request was not well formed.",
+    Reason.PAYLOAD_MISMATCH: "The same event was sent again with other content.",
+    Reason.REQUEST_EXPIRED: "The event that asked for it is too old.",
+    Reason.SOURCE_NOT_TRUSTED: "The sender may not ask without a ticket.",
+    Reason.PROFILE_NOT_ALLOWED: "The profile that was asked for does not exist or is not allowed.",
+    Reason.TICKET_SYSTEM_NOT_CONFIGURED: "No ticket system is configured to read the ticket from.",
+    Reason.TICKET_NOT_FOUND: "The ticket does not exist, may not be read, or has another number.",
+    Reason.TICKET_CHANGED: "The ticket's subject or opener is no longer who it was at the first reading.",
+    Reason.TICKET_NOT_FOR_RESET: "A ticket of this table or catalog item does not justify a reset.",
+    Reason.TICKET_CLOSED: "The ticket is closed.",
+    Reason.TICKET_NOT_APPROVED: "The ticket is not approved by as many people on record as are required.",
+    Reason.APPROVER_NOT_INDEPENDENT: "Too few approvals come from somebody who is neither the subject nor who opened the ticket.",
+    Reason.APPROVAL_EXPIRED: "The approval is too old.",
+    Reason.PROOF_MISSING: "The ticket does not attest how identity was proven.",
+    Reason.TICKET_SUBJECT_MISSING: "The ticket is for nobody who can be found in the directory by an identifier.",
+    Reason.USER_NOT_FOUND: "The directory has no such user.",
+    Reason.USER_GUEST: "The person is a guest; their methods live in their home tenant.",
+    Reason.USER_DISABLED: "The account is disabled.",
+    Reason.USER_PROTECTED: "The person is protected from automatic resets.",
+    Reason.USER_PRIVILEGED: "The person holds a directory role or may activate one; administrators are reset by hand only.",
+    Reason.USER_MANAGEMENT_RESTRICTED: "The person is in a restricted management administrative unit.",
+    Reason.USER_OUT_OF_SCOPE: "The person is not in a group that this service is for.",
+    Reason.COOLDOWN: "The person was reset only recently.",
+    Reason.REMOVED: "The person must register for multifactor authentication again; this was read back.",
+    Reason.NOTHING_TO_REMOVE: "Nothing was registered that the profile removes; this was read back.",
+    Reason.DRY_RUN: "This was a dry run: nothing was changed.",
+    Reason.DEFAULT_METHOD_STUCK: "Microsoft Entra will not delete the default method; change the default, then try again.",
+    Reason.UNKNOWN_METHOD: "A method of a type that this service does not know is still registered.",
+    Reason.NOT_REMOVED: "A method that was deleted is still listed after waiting.",
+    Reason.GRAPH_FORBIDDEN: "Microsoft Graph refused: the managed identity lacks a permission.",
+    Reason.GRAPH_UNAVAILABLE: "Microsoft Graph could not be reached for too long.",
+    Reason.TICKET_SYSTEM_FORBIDDEN: "The ticket system refused the managed identity.",
+    Reason.TICKET_SYSTEM_UNAVAILABLE: "The ticket system could not be reached for too long.",
+    Reason.INTERNAL_ERROR: "Something went wrong that has no name; the service's own log says more.",
+}
+
+_WAITING: dict[WaitingFor | None, str] = {
+    WaitingFor.GRAPH: "Microsoft Graph is not available or asks us to wait",
+    WaitingFor.TICKET_SYSTEM: "the ticket system is not available or asks us to wait",
+    WaitingFor.STORAGE: "our own storage is not available",
+    WaitingFor.RATE_LIMIT: "an hourly limit is reached",
+    WaitingFor.BREAKER: "the safety switch has opened",
+    WaitingFor.PAUSED: "the service is paused",
+    None: "something went wrong and is tried again",
+}
+
+_COMMENT_DONE = (
+    "Your sign-in methods were reset as you asked. Sign in as usual from a device you trust: you will be asked to set up "
+    "multifactor authentication again. Nobody will call you or send you a link for this. If you did not ask for it, tell the "
+    "service desk now."
+)
+_COMMENT_OTHERWISE = "This request needs a person to look at it. The service desk will be in touch."
+
+# ---- notes on the ticket
+
+
+def marker(record: Record, kind: OwedKind) -> str:
+    return f"[{record.id}#{record.attempt} {kind}]"
+
+
+def start_note(record: Record) -> Note:
+    mark = marker(record, OwedKind.START_NOTE)
+    how = "as a dry run, so nothing will be changed" if record.mode is Mode.DRY_RUN else f"with profile {record.profile}"
+    return Note(mark, f"{mark} Work on requiring re-registration of multifactor authentication has started, {how}.")
+
+
+def waiting_note(record: Record) -> Note:
+    mark = marker(record, OwedKind.WAITING_NOTE)
+    until = f" Next try after {_clock(record.next_try_at)}." if record.next_try_at else ""
+    return Note(mark, f"{mark} Waiting, because {_WAITING[record.waiting_for]}.{until} Nothing is lost.")
+
+
+def outcome_note(record: Record, *, done_state: str | None, withdrawn: bool) -> Note:
+    """The one note with the outcome. `withdrawn`: the ticket no longer allows what had already begun."""
+    mark = marker(record, OwedKind.OUTCOME_NOTE)
+    lines = [f"{mark} Outcome: {record.outcome}, reason: {record.reason}.", *(SENTENCES[reason] for reason in record.reasons)]
+    if others := record.reasons[1:]:
+        lines.append(f"All reasons: {', '.join((record.reasons[0], *others))}.")
+    gone = removed(record)
+    if gone:
+        verb = "Would have been removed" if record.mode is Mode.DRY_RUN else "Removed"
+        lines.append(f"{verb}: {_counted(entry.type for entry in gone)}.")
+    for why, types in _left_alone_by_why(record).items():
+        lines.append(f"Left alone ({why}): {_counted(types)}.")
+    if record.revoked_at:
+        lines.append(f"Sign-in sessions were revoked at {_clock(record.revoked_at)}.")
+    if withdrawn:
+        lines.append("The ticket no longer allowed this when it was finished; removal had begun, so it was carried to its end.")
+    comment = None
+    if record.mode is not Mode.DRY_RUN:
+        comment = f"{_COMMENT_DONE if record.outcome is Outcome.DONE else _COMMENT_OTHERWISE} {mark}"
+    finished = record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE
+    return Note(mark, "\n".join(lines), comment, done_state if finished else None)
+
+
+def _left_alone_by_why(record: Record) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for left in record.left_alone:
+        found.setdefault(left.why, []).append(left.type)
+    return found
+
+
+def _counted(types: Iterable[str]) -> str:
+    return ", ".join(f"{kind} × {count}" if count > 1 else kind for kind, count in Counter(types).items())
+
+
+def _clock(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else ""
+
+
+# ---- result events
+
+
+def removed(record: Record) -> tuple[RemovalEntry, ...]:
+    """What is gone by this request; in a dry run, what would have gone."""
+    if record.mode is Mode.DRY_RUN:
+        return record.would_remove
+    return tuple(entry for entry in record.removals if entry.gone_at)
+
+
+def result_event(record: Record) -> dict[str, Any]:
+    """The CloudEvent that says how an attempt ended; its `id` is the same however often it is sent."""
+    assert record.outcome is not None
+    assert record.ended_at is not None
+    data: dict[str, Any] = {
+        "requestId": record.id,
+        "attempt": record.attempt,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "reasons": list(record.reasons),
+        "profile": record.profile,
+        "mode": record.mode,
+        "removed": [{"type": entry.type, "id": entry.id} for entry in removed(record)],
+        "leftAlone": _left_alone(record),
+    }
+    if record.ticket:
+        data["ticket"] = _ticket(record.ticket)
+    else:
+        data["cause"] = _cause(record.cause)
+    if record.pins.subject_id:
+        data["subjectId"] = record.pins.subject_id
+    return _event(record.outcome, f"{record.id}#{record.attempt}", record.id, record.ended_at, data)
+
+
+def mismatch_event(record: Record, cause: Cause, now: datetime) -> dict[str, Any]:
+    """The refusal of an event whose identity was used before with other content; the first request is not touched."""
+    return _refused_event(record.id, record.attempt, Reason.PAYLOAD_MISMATCH, record.profile, record.mode, cause, now)
+
+
+def invalid_event(cause: Cause, mode: Mode, now: datetime) -> dict[str, Any]:
+    """The refusal of a message that has an identity and nothing else that can be read."""
+    return _refused_event(event_request_id(cause), 1, Reason.PAYLOAD_INVALID, Profile.REQUIRE_REREGISTER, mode, cause, now)
+
+
+def _refused_event(
+    request_id: str, attempt: int, reason: Reason, profile: Profile, mode: Mode, cause: Cause, now: datetime
+) -> dict[str, Any]:
+    data = {
+        "requestId": request_id,
+        "attempt": attempt,
+        "outcome": Outcome.REFUSED,
+        "reason": reason,
+        "reasons": [reason],
+        "profile": profile,
+        "mode": mode,
+        "cause": _cause(cause),
+        "removed": [],
+        "leftAlone": [],
+    }
+    return _event(Outcome.REFUSED, f"{event_request_id(cause)}#{reason}", request_id, now, data)
+
+
+def _event(outcome: Outcome, event_id: str, subject: str, at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": SOURCE,
+        "type": f"{TYPE}.{outcome}",
+        "subject": subject,
+        "time": _iso(at),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+
+
+def _ticket(ref: TicketRef) -> dict[str, str]:
+    return {"system": ref.system, "table": ref.table, "sysId": ref.sys_id, "number": ref.number}
+
+
+def _cause(cause: Cause) -> dict[str, str]:
+    return {"source": cause.source, "id": cause.id}
+
+
+def _left_alone(record: Record) -> list[dict[str, str]]:
+    return [{"type": left.type, "id": left.id, "why": left.why} for left in record.left_alone]
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# ---- HTTP
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; `body` becomes JSON."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+
+def status_body(record: Record) -> dict[str, Any]:
+    """The public face of a record."""
+    body: dict[str, Any] = {
+        "id": record.id,
+        "status": record.status,
+        "attempt": record.attempt,
+        "mode": record.mode,
+        "outcome": record.outcome,
+        "reason": record.reason,
+        "reasons": list(record.reasons) or None,
+        "waitingFor": record.waiting_for,
+        "profile": record.profile,
+        "ticket": _ticket(record.ticket) if record.ticket else None,
+        "subjectId": record.pins.subject_id,
+        "receivedAt": _iso(record.accepted_at),
+        "updatedAt": _iso(record.updated_at),
+    }
+    return {name: value for name, value in body.items() if value is not None} | {
+        "steps": [
+            {
+                name: value
+                for name, value in {
+                    "name": step.name,
+                    "at": _iso(step.at),
+                    "detail": step.detail,
+                    "graphRequestId": step.graph_request_id,
+                }.items()
+                if value is not None
+            }
+            for step in record.steps
+        ],
+        "removed": [{"type": entry.type, "id": entry.id} for entry in removed(record)],
+        "leftAlone": _left_alone(record),
+    }
+
+
+def accepted(record: Record, *, ended: bool) -> Answer:
+    """202 while there is something to wait for, 200 for a copy of something that has ended."""
+    url = f"/api/requests/{record.id}"
+    body = {"id": record.id, "status": record.status, "statusUrl": url}
+    return Answer(200 if ended else 202, body, {"Location": url})
+
+
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    503: "Service Unavailable",
+}
+
+
+def problem(status: int, detail: str, *, pointer: str | None = None, retry_after: int | None = None, **more: Any) -> Answer:
+    """An RFC 9457 problem; `pointer` is the JSON pointer of the member at fault."""
+    body: dict[str, Any] = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail, **more}
+    if pointer is not None:
+        body["errors"] = [{"pointer": pointer, "detail": detail}]
+    headers = {"Content-Type": "application/problem+json"}
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Webhook-Signature"
+    return Answer(status, body, headers)
+
+
+NOT_AUTHENTIC = problem(401, "The request could not be authenticated.")

@@ -1,0 +1,142 @@
+"""One message, one turn of work: whatever happens in it, the request has ended, or waits, or somebody else has it.
+
+Every way in which a turn can end is here; what it does meanwhile is in `reset`.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from shared import acceptance, delivery, journal, wording
+from shared.app import App, Unready
+from shared.claim import Claim, LeaseLost
+from shared.journal import StaleFacts
+from shared.model import Outcome, Reason, WaitingFor
+from shared.ports import Forbidden, PersonNotFound, Unavailable
+from shared.record import OwedKind, Record, StepName
+from shared.reset import Attempt, Ended
+
+log = structlog.get_logger()
+
+TURN_SECONDS = 80  # with what delivery may take, an invocation stays within two minutes
+NOTE_WAITS_FROM = timedelta(minutes=3)
+
+_UNAVAILABLE = {
+    WaitingFor.GRAPH: Reason.GRAPH_UNAVAILABLE,
+    WaitingFor.TICKET_SYSTEM: Reason.TICKET_SYSTEM_UNAVAILABLE,
+}
+_FORBIDDEN = {
+    WaitingFor.GRAPH: Reason.GRAPH_FORBIDDEN,
+    WaitingFor.TICKET_SYSTEM: Reason.TICKET_SYSTEM_FORBIDDEN,
+}
+
+
+async def handle(app: App | Unready, text: str, inserted_at: datetime | None) -> None:
+    """A queue message has been dealt with for now. What cannot be remembered is put back with the time at which it first came.
+
+    Whatever is raised from here is left to the host, which tries again and then puts the message aside.
+    """
+    inserted_at = inserted_at or datetime.now(UTC)
+    if isinstance(app, Unready):
+        if app.queue is None:
+            raise RuntimeError(f"settings are wrong: {sorted(app.problems)}")
+        await acceptance.put_back(app.queue, text, inserted_at)
+        return
+    try:
+        claim = await acceptance.message(app, text, inserted_at)
+        if claim is not None:
+            await turn(app, claim)
+    except LeaseLost:
+        log.warning("turn.lease-lost")
+    except Unavailable as later:
+        log.warning("turn.put-back", waiting_for=later.waiting_for, cause=later.cause)
+        await acceptance.put_back(app.queue, text, inserted_at)
+
+
+async def turn(app: App, claim: Claim) -> None:
+    """Afterwards the request has ended and told so, or waits with its next try on the queue."""
+    was_open = claim.record.is_open
+    desk = app.desk() if app.desk else None
+    async with claim.held():
+        if was_open:
+            async with Attempt(app, claim, app.directory(), desk) as attempt:
+                await _work(app, attempt)
+        if claim.record.waiting_for is WaitingFor.TICKET_SYSTEM:
+            desk = None
+        # A turn that found the request ended repeats what a worker before it may have delivered half.
+        retry_after = await delivery.deliver(claim, app.queue, desk, repeat=not was_open)
+    if not claim.record.is_open:
+        now, jitter = app.clock.now(), app.jitter()
+        claim.stage(lambda record: journal.settle(record, retry_after, now, jitter))
+    await claim.commit()
+    await _wake_later(app, claim.record)
+
+
+async def _wake_later(app: App, record: Record) -> None:
+    """A message comes back when the request may go on; were it lost, the sweep would put it there a little later."""
+    if record.next_try_at is None or record.message is None:
+        return
+    try:
+        await app.queue.put(record.message, max(record.next_try_at - app.clock.now(), timedelta()))
+    except Unavailable as later:
+        log.warning("wake-up.left-to-sweep", request_id=record.id, cause=later.cause)
+
+
+async def _work(app: App, attempt: Attempt) -> None:
+    """The attempt has ended, or is staged to wait."""
+    record = attempt.record
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            if journal.out_of_tries(record, app.clock.now()):
+                await attempt.end(Outcome.FAILED, Reason.INTERNAL_ERROR)
+            while True:
+                try:
+                    await attempt.perform()
+                except StaleFacts:
+                    log.info("attempt.facts-stale", request_id=record.id)
+    except Ended:
+        return
+    except LeaseLost:
+        raise
+    except Unavailable as later:
+        if later.waiting_for is WaitingFor.STORAGE:
+            raise
+        await _wait_or_give_up(app, attempt, later)
+    except TimeoutError:
+        await _wait_or_give_up(app, attempt, Unavailable(WaitingFor.GRAPH, "the turn took too long", timedelta(seconds=1)))
+    except PersonNotFound:
+        # Steps before the first removal refuse by themselves; after it, a directory that lags may forget somebody for a while.
+        await _wait_or_give_up(app, attempt, Unavailable(WaitingFor.GRAPH, "the person is not found any more"))
+    except Forbidden as refused:
+        log.warning("attempt.forbidden", request_id=record.id, service=refused.service, cause=refused.cause)
+        if attempt.record.removal_begun:  # a permission may come back: what was begun is tried on
+            _wait(app, attempt, None, None)
+        else:
+            await attempt.finish(Outcome.FAILED, _FORBIDDEN[refused.service])
+    except Exception as error:
+        log.exception("attempt.unclassified", request_id=record.id, error=type(error).__name__)
+        if attempt.record.tries >= journal.TRIES and not attempt.record.removal_begun:
+            await attempt.finish(Outcome.FAILED, Reason.INTERNAL_ERROR)
+        else:
+            _wait(app, attempt, None, None)
+
+
+async def _wait_or_give_up(app: App, attempt: Attempt, later: Unavailable) -> None:
+    log.warning("attempt.waits", request_id=attempt.record.id, waiting_for=later.waiting_for, cause=later.cause)
+    if journal.given_up(attempt.record, later.waiting_for, app.settings.give_up_after, app.clock.now()):
+        await attempt.finish(Outcome.FAILED, _UNAVAILABLE[later.waiting_for])
+    else:
+        _wait(app, attempt, later.waiting_for, later.retry_after)
+
+
+def _wait(app: App, attempt: Attempt, waiting_for: WaitingFor | None, retry_after: timedelta | None) -> None:
+    """The wait is staged; one that is long enough for the desk to wonder is told to the ticket, once."""
+    now, jitter = app.clock.now(), app.jitter()
+    attempt.claim.stage(lambda record: journal.wait(record, waiting_for, retry_after, now, jitter))
+    record = attempt.record
+    waits_long = record.next_try_at is not None and record.next_try_at - now >= NOTE_WAITS_FROM
+    waits_for_long = any(now - outage.since >= NOTE_WAITS_FROM for outage in record.outages)
+    told = any(step.name is StepName.TICKET_NOTED and step.detail == OwedKind.WAITING_NOTE for step in record.steps)
+    if record.ticket and not told and (waits_long or waits_for_long):
+        attempt.owe_note(OwedKind.WAITING_NOTE, wording.waiting_note)

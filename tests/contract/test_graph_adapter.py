@@ -1,0 +1,647 @@
+"""What any `Directory` does, and what the one on Microsoft Graph does besides. The Graph here is the sandbox's, on loopback.
+
+`DirectoryContract` is for every implementation: a subclass gives it a `world`, whose `tenant` is what the directory shows.
+"""
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity.aio import ManagedIdentityCredential
+
+from sandbox.graph import SimulatedGraph, Tenant
+from sandbox.graph.faults import answer_lost, bad_gateway, cut_off, locked, refusal, throttled, unavailable
+from sandbox.identity import DEFAULT_PERMISSIONS, SimulatedIdentity
+from sandbox.people import (
+    ADELE,
+    ALEX,
+    CHRISTIE,
+    DIEGO,
+    EMILY,
+    GUEST,
+    HENRIETTA,
+    ISAIAH,
+    JONI,
+    LEE,
+    MIRIAM,
+    PASSWORD_ID,
+    PHONE_IDS,
+    ROLES,
+    hardware_oath,
+)
+from sandbox.people import Method as Registered
+from sandbox.simulator import Fault, running
+from sandbox.tokens import IDENTITY_CLIENT_ID, mint
+from shared.adapters.graph import GraphClients, GraphDirectory, UnexpectedAnswer, connect
+from shared.adapters.graph import calls as graph_calls
+from shared.model import Action, Method, Removal, WaitingFor
+from shared.ports import Directory, Forbidden, PersonNotFound, Unavailable
+
+pytestmark = pytest.mark.filterwarnings("ignore:This class is deprecated:DeprecationWarning")  # which msgraph-sdk makes itself
+
+NOBODY = "c0117050-9999-4000-8000-000000000001"
+ALL_METHODS = "UserAuthenticationMethod.ReadWrite.All"
+MOBILE = Removal(Method("phone", PHONE_IDS["mobile"]))
+SOFTWARE_OATH = "softwareOath"
+
+
+class FrozenClock:
+    """Time passes only in `sleep`, which takes none."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 24, 2, 35, 16, tzinfo=UTC)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+
+class Credential:
+    """Gives tokens of the sandbox for whatever scope is asked; `asked` holds scopes and options of every request."""
+
+    def __init__(self, roles: Collection[str] = DEFAULT_PERMISSIONS) -> None:
+        self.roles = frozenset(roles)
+        self.asked: list[tuple[tuple[str, ...], dict[str, Any]]] = []
+        self.failure: Exception | None = None
+        self.token: str | None = None
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        self.asked.append((scopes, options))
+        if self.failure:
+            raise self.failure
+        return AccessToken(self.token or mint(scopes[0].removesuffix("/.default"), self.roles), 4102444800)
+
+    async def close(self) -> None:
+        pass
+
+    async def __aenter__(self) -> "Credential":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class World(Protocol):
+    """A tenant and a way to look at it as the app does, with what `grant` says it may."""
+
+    tenant: Tenant
+
+    @property
+    def directory(self) -> Directory: ...
+
+    def grant(self, permissions: Collection[str]) -> None: ...
+
+
+def person_id(world: World, upn: str) -> str:
+    return world.tenant.account(upn).person.id
+
+
+def registered(world: World, upn: str, kind: str) -> Method:
+    found = next(method for method in world.tenant.account(upn).methods if method.type == kind)
+    return Method(kind, found.id)
+
+
+def types(methods: Collection[Method]) -> list[str]:
+    return sorted(method.type for method in methods)
+
+
+class DirectoryContract:
+    """What the use cases rely on."""
+
+    async def test_a_person_is_found_by_principal_name_and_by_object_id(self, world: World) -> None:
+        by_name = await world.directory.person(ADELE.upper())
+        assert by_name == await world.directory.person(by_name.id)
+        assert (by_name.id, by_name.user_principal_name) == (person_id(world, ADELE), ADELE)
+        assert by_name.enabled
+        assert [by_name.guest, by_name.synced, by_name.management_restricted] == [False] * 3
+
+    @pytest.mark.parametrize(
+        ("upn", "flag", "value"),
+        [
+            (HENRIETTA, "enabled", False),
+            (GUEST, "guest", True),
+            (ISAIAH, "synced", True),
+            (MIRIAM, "management_restricted", True),
+        ],
+    )
+    async def test_what_sets_a_person_apart_is_shown(self, world: World, upn: str, flag: str, value: bool) -> None:
+        assert getattr(await world.directory.person(upn), flag) is value
+
+    async def test_an_invited_person_is_a_guest_even_as_a_member(self, world: World) -> None:
+        world.tenant.update(GUEST, user_type="Member")
+        assert (await world.directory.person(GUEST)).guest
+
+    @pytest.mark.parametrize(
+        "identifier", [NOBODY, "nobody@contoso.com", "Adele Vance", "", "../groups", "a/b@contoso.com", "me"]
+    )
+    async def test_who_is_not_there_is_not_found(self, world: World, identifier: str) -> None:
+        with pytest.raises(PersonNotFound):
+            await world.directory.person(identifier)
+
+    async def test_methods_of_who_is_not_there_are_not_found(self, world: World) -> None:
+        with pytest.raises(PersonNotFound):
+            await world.directory.inventory(NOBODY)
+        with pytest.raises(PersonNotFound):
+            await world.directory.methods(NOBODY)
+
+    async def test_the_inventory_holds_every_method_once_and_the_default(self, world: World) -> None:
+        inventory = await world.directory.inventory(person_id(world, ADELE))
+        assert types(inventory.methods) == ["microsoftAuthenticator", "password", "phone", "softwareOath"]
+        assert inventory.default == "sms"
+        assert inventory.request_id
+
+    async def test_reading_back_shows_the_same_methods_without_the_default(self, world: World) -> None:
+        inventory = await world.directory.inventory(person_id(world, CHRISTIE))
+        read_back = await world.directory.methods(person_id(world, CHRISTIE))
+        assert read_back.methods == inventory.methods
+        assert read_back.default is None
+
+    async def test_who_has_only_a_password_has_no_default(self, world: World) -> None:
+        inventory = await world.directory.inventory(person_id(world, EMILY))
+        assert [(method.type, method.id) for method in inventory.methods] == [("password", PASSWORD_ID)]
+        assert inventory.default is None
+
+    async def test_times_of_registration_are_utc_or_unknown(self, world: World) -> None:
+        methods = {method.type: method for method in (await world.directory.methods(person_id(world, DIEGO))).methods}
+        assert methods["phone"].created_at is None
+        assert methods["fido2"].created_at == datetime(2025, 3, 4, 9, 30, tzinfo=UTC)
+
+    async def test_a_hardware_token_shows_whether_it_is_active(self, world: World) -> None:
+        world.tenant.register(
+            CHRISTIE, Registered(type="hardwareOath", id="spare", properties={"device": {"status": "assigned"}})
+        )
+        methods = (await world.directory.methods(person_id(world, CHRISTIE))).methods
+        assert {method.id == "spare": method.active for method in methods if method.type == "hardwareOath"} == {
+            True: False,
+            False: True,
+        }
+
+    async def test_nobody_special_has_no_privileges(self, world: World) -> None:
+        privileges = await world.directory.privileges(person_id(world, ADELE))
+        assert not privileges.active
+        assert not privileges.eligible
+
+    async def test_roles_are_privileges_whether_active_or_eligible(self, world: World) -> None:
+        assert (await world.directory.privileges(person_id(world, JONI))).active == (ROLES["Global Administrator"],)
+        assert (await world.directory.privileges(person_id(world, LEE))).eligible == (ROLES["User Administrator"],)
+
+    async def test_a_role_over_one_unit_only_is_a_privilege(self, world: World) -> None:
+        world.tenant.grant(person_id(world, ADELE), "User Administrator", "active", "/administrativeUnits/c0117050")
+        assert (await world.directory.privileges(person_id(world, ADELE))).active == (ROLES["User Administrator"],)
+
+    async def test_without_a_licence_for_it_nobody_is_eligible(self, world: World) -> None:
+        world.tenant.settings.premium = False
+        assert (await world.directory.privileges(person_id(world, LEE))).eligible == ()
+        assert (await world.directory.privileges(person_id(world, JONI))).active
+
+    async def test_a_removed_method_is_gone_and_removing_it_again_says_so_too(self, world: World) -> None:
+        removal = Removal(registered(world, ADELE, SOFTWARE_OATH))
+        first = await world.directory.remove(person_id(world, ADELE), removal)
+        again = await world.directory.remove(person_id(world, ADELE), removal)
+        assert (first.gone, first.status, again.gone, again.status) == (True, 204, True, 404)
+        assert first.request_id
+        assert SOFTWARE_OATH not in world.tenant.account(ADELE).types()
+
+    async def test_a_default_method_is_refused_while_others_are_left(self, world: World) -> None:
+        refused = await world.directory.remove(person_id(world, ADELE), MOBILE)
+        assert (refused.gone, refused.status) == (False, 400)
+        assert "phone" in world.tenant.account(ADELE).types()
+
+    async def test_a_deactivated_token_stays_assigned(self, world: World) -> None:
+        removal = Removal(registered(world, CHRISTIE, "hardwareOath"), Action.DEACTIVATE)
+        assert (await world.directory.remove(person_id(world, CHRISTIE), removal)).gone
+        methods = (await world.directory.methods(person_id(world, CHRISTIE))).methods
+        assert [method.active for method in methods if method.type == "hardwareOath"] == [False]
+
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "phone",
+            "microsoftAuthenticator",
+            "softwareOath",
+            "hardwareOath",
+            "email",
+            "fido2",
+            "windowsHelloForBusiness",
+            "platformCredential",
+            "temporaryAccessPass",
+            "external",
+            "qrCodePin",
+        ],
+    )
+    async def test_every_type_that_can_be_removed_is(self, world: World, kind: str) -> None:
+        world.grant({*DEFAULT_PERMISSIONS, ALL_METHODS})
+        method = hardware_oath("CTSO0000105") if kind == "hardwareOath" else Registered(type=kind)
+        method.id = PHONE_IDS["office"] if kind == "phone" else "eK5/x+=A"  # base64 as such, as some ids are
+        world.tenant.register(EMILY, method)
+        listed = [m for m in (await world.directory.methods(person_id(world, EMILY))).methods if m.type == kind]
+        assert len(listed) == 1
+        assert (await world.directory.remove(person_id(world, EMILY), Removal(listed[0]))).gone
+        assert world.tenant.account(EMILY).types() == ["password"]
+
+    async def test_what_is_forbidden_leaves_the_method_untouched(self, world: World) -> None:
+        world.tenant.update(MIRIAM, default_method=None)
+        with pytest.raises(Forbidden):
+            await world.directory.remove(person_id(world, MIRIAM), MOBILE)
+        assert "phone" in world.tenant.account(MIRIAM).types()
+
+    async def test_sessions_are_revoked(self, world: World) -> None:
+        assert await world.directory.revoke_sessions(person_id(world, ADELE))
+        assert len(world.tenant.account(ADELE).revocations) == 1
+
+    async def test_another_default_can_be_preferred_by_who_may(self, world: World) -> None:
+        with pytest.raises(Forbidden):
+            await world.directory.prefer(person_id(world, ALEX), "sms")
+        world.grant({*DEFAULT_PERMISSIONS, ALL_METHODS})
+        assert await world.directory.prefer(person_id(world, ALEX), "sms")
+        assert (await world.directory.inventory(person_id(world, ALEX))).default == "sms"
+
+    async def test_a_default_that_nothing_serves_is_refused(self, world: World) -> None:
+        world.grant({*DEFAULT_PERMISSIONS, ALL_METHODS})
+        assert not await world.directory.prefer(person_id(world, ALEX), "push")
+        assert (await world.directory.inventory(person_id(world, ALEX))).default == "voiceAlternateMobile"
+
+    async def test_the_default_permissions_suffice_for_the_default_profile(self, world: World) -> None:
+        kinds = ("phone", "microsoftAuthenticator", "softwareOath")
+        removals = [
+            *(Removal(Method(kind, "x")) for kind in kinds),
+            Removal(Method("hardwareOath", "x"), Action.DEACTIVATE),
+        ]
+        assert await world.directory.lacking(removals, revoke=True, prefer=False) == ()
+
+    async def test_permissions_that_are_lacking_are_named(self, world: World) -> None:
+        removals = [Removal(Method("fido2", "x")), Removal(Method("phone", "x")), Removal(Method("fido2", "y"))]
+        assert await world.directory.lacking(removals, revoke=False, prefer=True) == (
+            "UserAuthMethod-Passkey.ReadWrite.All",
+            ALL_METHODS,
+        )
+        world.grant({ALL_METHODS})
+        assert await world.directory.lacking(removals, revoke=True, prefer=True) == ("User.RevokeSessions.All",)
+
+    @pytest.mark.parametrize(
+        ("permission", "call"),
+        [
+            ("User.Read.All", lambda d, who: d.person(who)),
+            ("RoleManagement.Read.Directory", lambda d, who: d.privileges(who)),
+            ("UserAuthenticationMethod.Read.All", lambda d, who: d.inventory(who)),
+            ("UserAuthenticationMethod.Read.All", lambda d, who: d.methods(who)),
+            ("UserAuthMethod-Phone.ReadWrite.All", lambda d, who: d.remove(who, MOBILE)),
+            (
+                "UserAuthMethod-MicrosoftAuthApp.ReadWrite.All",
+                lambda d, who: d.remove(who, Removal(Method("microsoftAuthenticator", "x"))),
+            ),
+            ("UserAuthMethod-SoftwareOATH.ReadWrite.All", lambda d, who: d.remove(who, Removal(Method("softwareOath", "x")))),
+            (
+                "UserAuthMethod-HardwareOATH.ReadWrite.All",
+                lambda d, who: d.remove(who, Removal(Method("hardwareOath", "x"), Action.DEACTIVATE)),
+            ),
+            ("User.RevokeSessions.All", lambda d, who: d.revoke_sessions(who)),
+        ],
+    )
+    async def test_each_call_is_forbidden_without_its_own_permission(
+        self, world: World, permission: str, call: Callable[[Directory, str], Awaitable[object]]
+    ) -> None:
+        world.grant(DEFAULT_PERMISSIONS - {permission})
+        with pytest.raises(Forbidden) as refused:
+            await call(world.directory, person_id(world, ADELE))
+        assert refused.value.service is WaitingFor.GRAPH
+        assert world.tenant.account(ADELE).removals == []
+
+
+class SimulatedWorld:
+    def __init__(self, simulator: SimulatedGraph, clients: GraphClients, credential: Credential) -> None:
+        self.tenant = simulator.tenant
+        self.simulator = simulator
+        self.clients = clients
+        self.credential = credential
+        self.clock = FrozenClock()
+
+    @property
+    def directory(self) -> GraphDirectory:
+        """One for a new invocation."""
+        return GraphDirectory(self.clients, self.clock)
+
+    def grant(self, permissions: Collection[str]) -> None:
+        self.credential.roles = frozenset(permissions)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[SimulatedWorld]:
+    simulator, credential = SimulatedGraph(), Credential()
+    async with running(simulator.app) as root, connect(root, credential) as clients:
+        yield SimulatedWorld(simulator, clients, credential)
+
+
+class TestGraphDirectory(DirectoryContract):
+    """The contract, on the simulated Graph."""
+
+
+async def test_a_managed_identity_is_all_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity, graph = SimulatedIdentity(), SimulatedGraph()
+    async with running(identity.app) as identity_root, running(graph.app) as root:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{identity_root}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", identity.header)
+        async with ManagedIdentityCredential(client_id=IDENTITY_CLIENT_ID) as credential, connect(root, credential) as clients:
+            directory = GraphDirectory(clients, FrozenClock())
+            person = await directory.person(ADELE)
+            assert len((await directory.inventory(person.id)).methods) == 4
+            assert await directory.lacking([Removal(Method("fido2", "x"))], revoke=True, prefer=False)
+        assert [call["resource"] for call in identity.log] == [root]
+
+
+def adele(world: SimulatedWorld) -> str:
+    return person_id(world, ADELE)
+
+
+class TestWhatIsAsked:
+    async def test_nothing_is_asked_about_what_cannot_be_a_user(self, world: SimulatedWorld) -> None:
+        with pytest.raises(PersonNotFound):
+            await world.directory.person("x?$select=id@contoso.com")
+        with pytest.raises(ValueError, match="object id"):
+            await world.directory.methods(ADELE)
+        with pytest.raises(ValueError, match="object id"):
+            await world.directory.privileges("x' or '1' eq '1")
+        with pytest.raises(ValueError, match="object id"):
+            await world.directory.remove(f"{adele(world)}/..", Removal(Method("qrCodePin", "x")))
+        assert world.simulator.log == []
+
+    async def test_an_inventory_is_three_reads_and_a_read_back_two(self, world: SimulatedWorld) -> None:
+        await world.directory.inventory(adele(world))
+        assert sorted(call["path"].rpartition("/")[2] for call in world.simulator.log) == [
+            "hardwareOathMethods",
+            "methods",
+            "signInPreferences",
+        ]
+        world.simulator.log.clear()
+        await world.directory.methods(adele(world))
+        assert len(world.simulator.log) == 2
+        assert world.simulator.writes() == []
+
+    async def test_a_token_that_both_versions_list_is_one_method(self, world: SimulatedWorld) -> None:
+        world.tenant.settings.hidden_in_v1 = frozenset()
+        methods = (await world.directory.methods(person_id(world, CHRISTIE))).methods
+        assert types(methods) == ["hardwareOath", "password", "phone"]
+        assert [method.active for method in methods if method.type == "hardwareOath"] == [True]
+
+    async def test_of_a_token_that_both_list_the_time_that_either_tells_is_kept(self, world: SimulatedWorld) -> None:
+        world.tenant.settings.hidden_in_v1 = frozenset()
+        token = {"id": registered(world, CHRISTIE, "hardwareOath").id, "createdDateTime": None, "device": {"status": "activated"}}
+        world.simulator.arm(Fault(path="hardwareOathMethods", status=200, body={"value": [token]}))
+        methods = (await world.directory.methods(person_id(world, CHRISTIE))).methods
+        assert [m.created_at is not None and m.active for m in methods if m.type == "hardwareOath"] == [True]
+
+    @pytest.mark.parametrize("status", [400, 403, 404])
+    async def test_a_default_that_graph_will_not_tell_is_unknown(self, world: SimulatedWorld, status: int) -> None:
+        world.simulator.arm(refusal(status, "accessDenied", "no", path="signInPreferences", times=None))
+        inventory = await world.directory.inventory(adele(world))
+        assert inventory.default is None
+        assert len(inventory.methods) == 4
+
+    async def test_a_default_that_graph_cannot_tell_now_is_waited_for(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(unavailable("60", path="signInPreferences"))
+        with pytest.raises(Unavailable):
+            await world.directory.inventory(adele(world))
+
+    async def test_hardware_tokens_are_never_taken_for_none_because_their_api_is_gone(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(Fault(path="hardwareOathMethods", status=404, body={"Message": "No HTTP resource was found"}))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.methods(adele(world))
+
+    async def test_pages_are_read_to_the_end(self, world: SimulatedWorld) -> None:
+        world.tenant.settings.page_size = 1
+        assert len((await world.directory.methods(adele(world))).methods) == 4
+        assert len(world.simulator.calls(path="/methods")) == 4
+
+    async def test_membership_is_an_advanced_query_on_every_page(self, world: SimulatedWorld) -> None:
+        world.tenant.settings.page_size = 1
+        for role in ("User Administrator", "Helpdesk Administrator"):
+            world.tenant.grant(person_id(world, JONI), role)
+        assert len((await world.directory.privileges(person_id(world, JONI))).active) == 3
+        assert len(world.simulator.calls(path="directoryRole")) == 3
+
+    async def test_any_other_refusal_than_the_licence_leaves_eligibility_open(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(refusal(400, "BadRequest", "no", path="Eligibility"))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.privileges(adele(world))
+
+    async def test_a_type_that_cannot_be_removed_is_not_asked_for(self, world: SimulatedWorld) -> None:
+        for removal in (Removal(Method("voiceprint", "x")), Removal(Method("phone", "x"), Action.DEACTIVATE)):
+            with pytest.raises(ValueError, match="Graph has no"):
+                await world.directory.remove(adele(world), removal)
+        assert world.simulator.log == []
+
+    async def test_an_opaque_token_shows_nothing_to_be_lacking(self, world: SimulatedWorld) -> None:
+        for world.credential.token in ("opaque", "a.b.c", "e30.e30.e30", "e30.WzFd.e30", "é.é.é"):
+            assert await world.directory.lacking([MOBILE], revoke=True, prefer=True) == ()
+
+
+class TestWhatPasses:
+    """Faults that pass are waited for, shortly here and longer by the queue."""
+
+    async def test_a_short_wait_that_graph_asks_for_is_slept_through(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(throttled("2.128"))
+        assert (await world.directory.person(ADELE)).enabled
+        assert world.clock.slept == [2.128]
+        assert len(world.simulator.log) == 2
+
+    async def test_a_long_wait_is_left_to_the_queue(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(throttled("120"))
+        with pytest.raises(Unavailable) as failure:
+            await world.directory.person(ADELE)
+        assert failure.value.waiting_for is WaitingFor.GRAPH
+        assert failure.value.retry_after == timedelta(minutes=2)
+        assert re.fullmatch(r"user 429 TooManyRequests request-id [0-9a-f-]{36}", failure.value.cause)
+        assert (len(world.simulator.log), world.clock.slept) == (1, [])
+
+    async def test_short_waits_of_one_invocation_add_up_to_four_seconds(self, world: SimulatedWorld) -> None:
+        directory = world.directory
+        world.simulator.arm(throttled("3"))
+        await directory.person(ADELE)
+        world.simulator.arm(throttled("3"))
+        with pytest.raises(Unavailable):
+            await directory.person(ADELE)
+        assert world.clock.slept == [3]
+
+    async def test_calls_that_wait_at_the_same_time_spend_the_time_once(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(throttled("3", times=2))
+        clock = world.clock
+
+        async def sleep(seconds: float) -> None:
+            clock.slept.append(seconds)
+
+        clock.sleep = sleep  # type: ignore[method-assign]
+        await world.directory.methods(adele(world))
+        assert clock.slept == [3, 3]
+
+    async def test_retry_after_zero_does_not_become_a_storm(self, world: SimulatedWorld) -> None:
+        world.simulator.arm(throttled("0", times=None))
+        with pytest.raises(Unavailable):
+            await world.directory.person(ADELE)
+        assert len(world.simulator.log) == graph_calls.TRIES
+
+    @pytest.mark.parametrize(
+        "fault",
+        [throttled(None), unavailable(), locked(), bad_gateway(), cut_off(), answer_lost(), answer_lost(408), answer_lost(409)],
+        ids=lambda fault: f"{fault.kind}-{fault.status}",
+    )
+    async def test_what_passes_at_once_goes_unnoticed(self, world: SimulatedWorld, fault: Fault) -> None:
+        fault.times = 1
+        world.simulator.arm(fault)
+        removal = Removal(registered(world, ADELE, SOFTWARE_OATH))
+        assert (await world.directory.remove(adele(world), removal)).gone
+        assert world.clock.slept == [1]
+        assert SOFTWARE_OATH not in world.tenant.account(ADELE).types()
+
+    @pytest.mark.parametrize("fault", [unavailable(), bad_gateway(), cut_off()], ids=lambda fault: f"{fault.kind}-{fault.status}")
+    async def test_what_does_not_pass_is_tried_twice(self, world: SimulatedWorld, fault: Fault) -> None:
+        fault.times = None
+        world.simulator.arm(fault)
+        with pytest.raises(Unavailable) as failure:
+            await world.directory.person(ADELE)
+        assert failure.value.retry_after is None
+        assert len(world.simulator.log) == 2
+
+    async def test_a_call_that_takes_too_long_is_given_up(self, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(graph_calls, "CALL_SECONDS", 0.05)
+        world.simulator.arm(Fault(kind="slow", seconds=0.2, times=None))
+        with pytest.raises(Unavailable, match="no answer within"):
+            await world.directory.person(ADELE)
+
+    async def test_no_token_is_waited_for(self, world: SimulatedWorld) -> None:
+        world.credential.failure = ClientAuthenticationError("secret detail")
+        for call in (world.directory.person(ADELE), world.directory.lacking([MOBILE], revoke=True, prefer=False)):
+            with pytest.raises(Unavailable, match="no token, ClientAuthenticationError") as failure:
+                await call
+            assert "secret" not in failure.value.cause
+        assert world.simulator.log == []
+
+    async def test_a_refused_token_is_forbidden(self, world: SimulatedWorld) -> None:
+        world.credential.token = mint("https://elsewhere.example", DEFAULT_PERMISSIONS)
+        with pytest.raises(Forbidden, match="user 401 InvalidAuthenticationToken"):
+            await world.directory.person(ADELE)
+        assert len(world.simulator.log) == 1
+
+
+class TestWhatIsNoAnswer:
+    """Nothing is concluded from what Graph would not say."""
+
+    @staticmethod
+    def says(world: SimulatedWorld, body: Any, path: str = ".*", status: int = 200, kind: str = "application/json") -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        world.simulator.arm(Fault(path=path, times=None, status=status, headers={"Content-Type": kind}, body=text))
+
+    @pytest.mark.parametrize("missing", ["id", "userPrincipalName", "accountEnabled"])
+    async def test_a_person_without_what_matters_is_no_person(self, world: SimulatedWorld, missing: str) -> None:
+        user = {"id": adele(world), "userPrincipalName": ADELE, "accountEnabled": True, "userType": "Member"}
+        for broken in ({k: v for k, v in user.items() if k != missing}, user | {missing: None}, user | {missing: 1}):
+            world.simulator.faults.clear()
+            self.says(world, broken)
+            with pytest.raises(UnexpectedAnswer):
+                await world.directory.person(ADELE)
+
+    async def test_another_person_than_asked_for_is_no_answer(self, world: SimulatedWorld) -> None:
+        self.says(world, {"id": adele(world), "userPrincipalName": ADELE, "accountEnabled": True})
+        with pytest.raises(UnexpectedAnswer, match="another person"):
+            await world.directory.person(ALEX)
+
+    @pytest.mark.parametrize("body", [{}, {"value": None}, {"value": [{}]}, {"value": [{"id": "x"}]}, [], "null"])
+    async def test_a_list_of_another_shape_is_not_an_empty_list(self, world: SimulatedWorld, body: Any) -> None:
+        self.says(world, body, path="/methods")
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.methods(adele(world))
+
+    async def test_a_method_without_an_identity_of_its_own_is_no_method(self, world: SimulatedWorld) -> None:
+        for identifier in ("", ".", ".."):
+            world.simulator.faults.clear()
+            phone = {"@odata.type": "#microsoft.graph.phoneAuthenticationMethod", "id": identifier}
+            self.says(world, {"value": [phone]}, path="/methods")
+            with pytest.raises(UnexpectedAnswer):
+                await world.directory.methods(adele(world))
+
+    async def test_a_type_of_the_future_is_kept_by_its_name(self, world: SimulatedWorld) -> None:
+        method = {
+            "@odata.type": "#microsoft.graph.voiceprintAuthenticationMethod",
+            "id": "x",
+            "createdDateTime": None,
+            "pitch": 4,
+        }
+        self.says(world, {"value": [method]}, path="/methods")
+        assert (await world.directory.methods(adele(world))).methods == (Method("voiceprint", "x"),)
+
+    async def test_a_status_of_the_future_leaves_open_whether_a_token_is_active(self, world: SimulatedWorld) -> None:
+        self.says(world, {"value": [{"id": "a", "device": {"status": "paused"}}, {"id": "b"}]}, path="hardwareOathMethods")
+        methods = (await world.directory.methods(person_id(world, EMILY))).methods
+        assert [(method.id, method.active) for method in methods if method.type == "hardwareOath"] == [("a", None), ("b", None)]
+
+    async def test_a_time_of_registration_without_a_zone_is_no_time(self, world: SimulatedWorld) -> None:
+        method = {
+            "@odata.type": "#microsoft.graph.fido2AuthenticationMethod",
+            "id": "x",
+            "createdDateTime": "2026-11-24T02:35:16",
+        }
+        self.says(world, {"value": [method]}, path="/methods")
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.methods(adele(world))
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [("<html>Sign in</html>", "text/html"), ('{"value": [', "application/json"), ("{}", "text/plain")],
+    )
+    async def test_a_page_in_between_is_waited_out(self, world: SimulatedWorld, body: str, kind: str) -> None:
+        self.says(world, body, kind=kind)
+        with pytest.raises(Unavailable):
+            await world.directory.methods(adele(world))
+
+    async def test_a_page_in_between_is_no_removal(self, world: SimulatedWorld) -> None:
+        self.says(world, "<html>Sign in</html>", kind="text/html")
+        with pytest.raises(Unavailable):
+            await world.directory.remove(adele(world), MOBILE)
+        with pytest.raises(Unavailable):
+            await world.directory.revoke_sessions(adele(world))
+
+    async def test_sessions_that_graph_did_not_revoke_are_not_revoked(self, world: SimulatedWorld) -> None:
+        self.says(world, {"value": False})
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.revoke_sessions(adele(world))
+
+    @pytest.mark.parametrize("status", [202, 204])
+    async def test_sessions_count_as_revoked_by_any_success(self, world: SimulatedWorld, status: int) -> None:
+        self.says(world, "", status=status)
+        assert await world.directory.revoke_sessions(adele(world))
+
+    @pytest.mark.parametrize("status", [304, 402, 405, 410, 412, 418])
+    async def test_a_status_without_a_meaning_here_is_no_answer(self, world: SimulatedWorld, status: int) -> None:
+        world.simulator.arm(refusal(status, "Weird", "no", times=None))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.person(ADELE)
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.remove(adele(world), MOBILE)
+
+    async def test_errors_never_repeat_what_graph_says_about_people(self, world: SimulatedWorld) -> None:
+        number = "+1 2065550101"
+        phone = {"@odata.type": "#microsoft.graph.phoneAuthenticationMethod", "id": 7, "phoneNumber": number}
+        self.says(world, {"value": [phone]}, path="/methods")
+        with pytest.raises(UnexpectedAnswer) as misshapen:
+            await world.directory.methods(adele(world))
+        world.simulator.faults.clear()
+        world.simulator.arm(refusal(403, f"accessDenied {number}", number, times=None))
+        with pytest.raises(Forbidden) as refused:
+            await world.directory.person(ADELE)
+        for said in (str(misshapen.value), str(misshapen.value.__cause__), str(refused.value), refused.value.cause):
+            assert "206" not in said
+
+    async def test_of_a_person_gone_meanwhile_every_method_is_gone(self, world: SimulatedWorld) -> None:
+        who = adele(world)
+        world.tenant.remove(ADELE)
+        assert (await world.directory.remove(who, MOBILE)).gone
+        with pytest.raises(PersonNotFound):
+            await world.directory.revoke_sessions(who)
