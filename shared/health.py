@@ -1,6 +1,7 @@
 """Whether requests can be taken in: settings are valid, and both stores answer."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from shared.app import App, Unready
@@ -16,11 +17,16 @@ async def health(app: App | Unready, version: str) -> Answer:
         body["problems"] = dict(sorted(app.problems.items()))
         return Answer(503, body, {"Retry-After": "60"})
     body["mode"] = app.settings.mode
-    pings = {app.settings.queues.name: app.queue.ping(), app.settings.journal.name + " (journal)": app.journal.ping()}
-    answers = await asyncio.gather(*pings.values(), return_exceptions=True)
-    for name, answer in zip(pings, answers, strict=True):
-        if isinstance(answer, Unavailable):
-            body["failing"].append(name)
-        elif isinstance(answer, BaseException):
-            raise answer
+
+    async def ask(name: str, ping: Awaitable[None]) -> str | None:
+        try:
+            await ping
+        except Unavailable:
+            return name
+        return None
+
+    answers = await asyncio.gather(
+        ask(app.settings.queues.name, app.queue.ping()), ask(app.settings.journal.name, app.journal.ping())
+    )
+    body["failing"] = sorted({name for name in answers if name})
     return Answer(503 if body["failing"] else 200, body, {"Retry-After": "30"} if body["failing"] else {})

@@ -122,7 +122,7 @@ def admit(
     if event.ticket is None:
         raise IllegalRecord("a request is known whose event is not")
     if record.is_open:
-        return answered(Taken.JOINED, replace(record, latest_event_at=max(record.latest_event_at, arrived_at), updated_at=now))
+        return answered(Taken.JOINED, replace(record, latest_event_at=now, updated_at=now))
     if record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE:
         return answered(Taken.FINAL, record)
     if _arrived_during(record, arrived_at):
@@ -308,12 +308,11 @@ def intend(record: Record, removal: Removal, now: datetime) -> Record:
     return replace(record, removals=(*others, RemovalEntry(*identity, removal.action, record.attempt, now)), updated_at=now)
 
 
-def gone(record: Record, removal: Removal, now: datetime) -> Record:
+def gone(record: Record, kind: str, method_id: str, now: datetime) -> Record:
     return replace(
         record,
         removals=tuple(
-            replace(entry, gone_at=now) if (entry.type, entry.id) == (removal.method.type, removal.method.id) else entry
-            for entry in record.removals
+            replace(entry, gone_at=now) if (entry.type, entry.id) == (kind, method_id) else entry for entry in record.removals
         ),
     )
 

@@ -143,7 +143,16 @@ def _why_left(method: Method, now: Method | None, profile: Profile, accepted_at:
 
 
 def _is_new(method: Method, accepted_at: datetime) -> bool:
-    return method.created_at is not None and method.created_at >= accepted_at
+    """Graph's times are whole seconds: a method of the same second is a tie, and left alone."""
+    return method.created_at is not None and method.created_at >= accepted_at.replace(microsecond=0)
+
+
+def effected(current: Inventory, entries: Iterable[RemovalEntry]) -> tuple[RemovalEntry, ...]:
+    """Deactivations that were meant, and that the listing shows as done: their answer was lost, and a second one is refused."""
+    inactive = {_key(method) for method in current.methods if method.active is False}
+    return tuple(
+        entry for entry in entries if entry.action is Action.DEACTIVATE and not entry.gone_at and _key(entry) in inactive
+    )
 
 
 @dataclass(frozen=True, slots=True)

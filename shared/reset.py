@@ -178,7 +178,9 @@ class Attempt:
         record = self.record
         first = record.inventory if record.inventory is not None else current.methods
         self.claim.stage(lambda record: replace(record, inventory=record.inventory or first))
-        made = plan.make_plan(first, current, record.removals, record.profile, record.accepted_at)
+        for entry in plan.effected(current, record.removals):
+            self.gone(entry.type, entry.id, None)
+        made = plan.make_plan(first, current, self.record.removals, record.profile, record.accepted_at)
         if not record.removal_begun:
             self.step(StepName.DECIDED, f"{len(made.removals)} to remove, {len(made.left_alone)} to leave")
             made = await self.foresee(made)
@@ -234,7 +236,7 @@ class Attempt:
                     failures.forbidden = True
                     continue
                 if answer.gone:
-                    self.gone(removal, answer.request_id)
+                    self.gone(removal.method.type, removal.method.id, answer.request_id)
                 else:
                     self.step(StepName.REMOVAL_REFUSED, removal.method.type, answer.request_id)
                     refused.append(removal)
@@ -255,10 +257,10 @@ class Attempt:
         now = self.claim.now()
         return lambda record: journal.intend(record, removal, now)
 
-    def gone(self, removal: Removal, request_id: str | None) -> None:
+    def gone(self, kind: str, method_id: str, request_id: str | None) -> None:
         now = self.claim.now()
-        self.claim.stage(lambda record: journal.gone(journal.answered(record, WaitingFor.GRAPH), removal, now))
-        self.step(StepName.METHOD_REMOVED, removal.method.type, request_id)
+        self.claim.stage(lambda record: journal.gone(journal.answered(record, WaitingFor.GRAPH), kind, method_id, now))
+        self.step(StepName.METHOD_REMOVED, kind, request_id)
 
     async def revoke(self, failures: _Failures) -> None:
         """Step 7; also when there was nothing to remove."""

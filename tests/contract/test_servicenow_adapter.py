@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from sandbox.servicenow import INTEGRATION, INTEGRATION_USER, SimulatedServiceNow
 from sandbox.simulator import Fault, running
 from sandbox.tokens import mint
-from shared.adapters.servicenow import ANSWER_LIMIT, Reply, ServiceNowClient, ServiceNowDesk, Written, understood, wanted_wait
-from shared.model import Approval, Note, Ticket, TicketRef
-from shared.ports import Forbidden, TicketNotFound, Unavailable
+from shared.adapters.servicenow import ANSWER_LIMIT, Reply, ServiceNowClient, ServiceNowDesk, understood, wanted_wait
+from shared.model import Approval, Note, TicketRef
+from shared.ports import Forbidden, TicketDesk, TicketNotFound, Unavailable, Written
 
 AUDIENCE = "api://servicenow.contoso"
 NOW = datetime(2026, 11, 24, 2, 35, 16, tzinfo=UTC)
@@ -50,18 +50,11 @@ class Clock:
 # ---- what any ticket desk does
 
 
-class Desk(Protocol):
-    """`ports.TicketDesk` whose `write` says whether the state changed."""
-
-    async def read(self, ref: TicketRef) -> Ticket: ...
-    async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written: ...
-
-
 class World(Protocol):
     """A ticket system that holds the ticket `REF`, requested for Adele, opened by Alex, approved by Megan; `desk` is its port."""
 
     @property
-    def desk(self) -> Desk: ...
+    def desk(self) -> TicketDesk: ...
     def close(self) -> None: ...
     def reject(self, approver: str) -> None: ...
     def ask_for(self, user: str) -> None: ...
@@ -328,6 +321,10 @@ async def world() -> AsyncIterator[Instance]:
 
 class TestServiceNow(TicketDeskContract):
     """The simulated instance behind the real adapter."""
+
+    def test_the_instance_is_such_a_world(self, world: Instance) -> None:
+        typed: World = world
+        assert typed.state() == "1"
 
 
 type Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
