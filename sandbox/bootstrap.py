@@ -76,7 +76,17 @@ def node_environment() -> None:
     stamp.write_text(digest)
 
 
+def lock() -> None:
+    """Compiles both requirements files anew; hashes, but no index addresses."""
+    options = ("--python", "3.13", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--quiet")
+    run(uv(), "pip", "compile", "pyproject.toml", "--output-file", "requirements.txt", *options)
+    run(uv(), "pip", "compile", "--group", "dev", "--constraint", "requirements.txt",
+        "--output-file", "requirements-dev.txt", *options)  # fmt: skip
+
+
 if __name__ == "__main__":
+    if "--lock" in sys.argv:
+        lock()
     started = time.monotonic()
     python_environment()
     node_environment()
