@@ -11,7 +11,7 @@ has been changed and everything is read anew; from the first intent on, the atte
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import TracebackType
@@ -24,6 +24,7 @@ from shared.app import App
 from shared.claim import Claim
 from shared.guardrails import EventFacts, PersonFacts, TicketFacts
 from shared.model import Inventory, LeftAlone, Method, Mode, Note, Outcome, Profile, Reason, Removal, Ticket, WaitingFor, Why
+from shared.parallel import together
 from shared.plan import Plan
 from shared.ports import Directory, Forbidden, PersonNotFound, TicketDesk, TicketNotFound, Unavailable
 from shared.record import OwedKind, Pins, Record, RemovalEntry, StepName
@@ -161,7 +162,7 @@ class Attempt:
         try:
             person = await self.directory.person(identifier)
             self.step(StepName.PERSON_RESOLVED)
-            privileges, current = await _together(self.directory.privileges(person.id), self.directory.inventory(person.id))
+            privileges, current = await together(self.directory.privileges(person.id), self.directory.inventory(person.id))
         except PersonNotFound:
             return (Reason.USER_NOT_FOUND,), Inventory(())
         self.claim.stage(lambda record: journal.answered(record, WaitingFor.GRAPH))
@@ -365,17 +366,3 @@ def _profile(ticket: Ticket) -> Profile | None:
 def _may_be_noted(record: Record, reasons: tuple[Reason, ...], tables: frozenset[str]) -> bool:
     """A ticket that is not ours to read, or is not the one that was named, is not written to either."""
     return record.ticket is not None and record.ticket.table in tables and Reason.TICKET_NOT_FOUND not in reasons
-
-
-async def _together[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
-    """Both, in parallel; the first to fail cancels the other and is raised itself."""
-
-    async def as_task[T](awaitable: Awaitable[T]) -> T:
-        return await awaitable
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            first, second = group.create_task(as_task(one)), group.create_task(as_task(other))
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return first.result(), second.result()

@@ -20,7 +20,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +28,9 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
 from shared.model import Approval, Note, Ticket, TicketRef, WaitingFor
+from shared.parallel import together
 from shared.ports import Clock, Forbidden, TicketNotFound, Unavailable, Written
+from shared.waits import bounded, retry_after
 
 type Fields = Mapping[str, Any]
 """A record as `sysparm_display_value=all` gives it: `{name: {"value": str, "display_value": str}}`."""
@@ -38,7 +39,6 @@ CALL_LIMIT = timedelta(seconds=20)
 ANSWER_LIMIT = 1024 * 1024
 PATIENCE = timedelta(seconds=4)
 PAUSE = timedelta(seconds=0.5)
-LONGEST_WAIT = timedelta(days=7)
 APPROVALS_PAGE = 100
 APPROVALS_LIMIT = 1000
 
@@ -169,26 +169,11 @@ def wanted_wait(reply: Reply, now: datetime) -> timedelta | None:
 
     `Retry-After` in seconds or as an HTTP date (RFC 9110, section 10.2.3); with 429 else `X-RateLimit-Reset`, in Unix seconds.
     """
-    after = reply.headers.get("Retry-After", "").strip()
-    wait = _seconds(after)
-    if wait is None:
-        wait = _until(after, now)
-    if wait is None and reply.status == 429:
-        reset = _seconds(reply.headers.get("X-RateLimit-Reset", "").strip())
-        wait = None if reset is None else reset - now.timestamp()
-    return None if wait is None else timedelta(seconds=min(max(wait, 0), LONGEST_WAIT.total_seconds()))
-
-
-def _seconds(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else None
-
-
-def _until(date: str, now: datetime) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):
-        return None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+    wait = retry_after(reply.headers.get("Retry-After"), now)
+    reset = reply.headers.get("X-RateLimit-Reset", "").strip()
+    if wait is None and reply.status == 429 and re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", reset):
+        wait = bounded(float(reset) - now.timestamp())
+    return wait
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -264,13 +249,7 @@ class ServiceNowDesk:
         fields = ["active", "state", "approval", "cat_item", "opened_by", person_field, *JOURNALS]
         if self._profile_field is not None:
             fields.append(self._profile_field)
-        record, approvals = await asyncio.gather(
-            self._ticket(ref, fields), self._approvals(ref.sys_id), return_exceptions=True
-        )  # both end before either's error is raised, the ticket's first
-        if isinstance(record, BaseException):
-            raise record
-        if isinstance(approvals, BaseException):
-            raise approvals
+        record, approvals = await together(self._ticket(ref, fields), self._approvals(ref.sys_id))
         requested_for = _text(record, person_field)
         return Ticket(
             ref=ref,
@@ -297,8 +276,8 @@ class ServiceNowDesk:
         if repeat:
             record = await self._ticket(ref, missing)
             missing = {name: text for name, text in missing.items() if not _stands(record, name, note)}
-        if not missing:
-            return Written(state_changed=True)
+            if not missing.keys() - {"state"}:  # all was written at once: a ticket that moved on since is left where it is
+                return Written(state_changed=not missing)
         query = _query(("sys_id", "number", "state", *JOURNALS))
         reply = await self._client.send("PATCH", _path(ref), query, missing)
         record = understood(reply, self._clock.now()).record()

@@ -5,12 +5,10 @@ Sources: Microsoft Graph, "Microsoft Graph error responses and resource types", 
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, overload
+from datetime import datetime, timedelta
 
 import httpx
 from azure.core.exceptions import AzureError
@@ -23,6 +21,7 @@ from pydantic import ValidationError
 from shared.adapters.graph import shapes
 from shared.model import WaitingFor
 from shared.ports import Clock, Forbidden, PersonNotFound, Unavailable
+from shared.waits import retry_after
 
 CALL_SECONDS = 20
 SHORT_WAITS = timedelta(seconds=4)
@@ -32,7 +31,6 @@ MAX_PAGES = 20
 
 TRANSIENT = frozenset({408, 409, 423, 429, *range(500, 600)})
 
-_SECONDS = re.compile(r"([0-9]{1,7})([.,][0-9]{1,9})?")
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _AS_IT_IS = ResponseHandlerOption(NativeResponseHandler())
 
@@ -159,31 +157,6 @@ async def answering(call: str) -> AsyncIterator[None]:
         raise _unavailable(f"{call}: no token, {type(error).__name__}") from error
     except httpx.RequestError as error:
         raise _unavailable(f"{call}: {type(error).__name__}") from error
-
-
-@overload
-async def together[A, B](first: Awaitable[A], second: Awaitable[B], /) -> tuple[A, B]: ...
-@overload
-async def together[A, B, C](first: Awaitable[A], second: Awaitable[B], third: Awaitable[C], /) -> tuple[A, B, C]: ...
-async def together(*calls: Awaitable[Any]) -> tuple[Any, ...]:
-    """The answers of calls made at the same time. None is cut off; of several failures the earliest argument's is raised."""
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return tuple(answers)
-
-
-def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """How long to wait by a `Retry-After` header: seconds, with a fraction too as Graph has them, or an HTTP date; else None."""
-    header = (header or "").strip()
-    if _SECONDS.fullmatch(header):
-        return timedelta(seconds=float(header.replace(",", ".")))
-    try:
-        moment = parsedate_to_datetime(header)
-        return max((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now, timedelta())
-    except (ValueError, OverflowError):
-        return None
 
 
 def _judged(call: str, response: httpx.Response, accept: Collection[int], now: datetime) -> Answer:

@@ -28,9 +28,10 @@ from msgraph.generated.users.item.transitive_member_of.graph_directory_role.grap
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
 
 from shared.adapters.graph import permissions, shapes
-from shared.adapters.graph.calls import Calls, UnexpectedAnswer, answering, together
+from shared.adapters.graph.calls import Calls, UnexpectedAnswer, answering
 from shared.adapters.graph.clients import GraphClients
 from shared.model import Action, Inventory, Method, Person, Privileges, Removal
+from shared.parallel import together
 from shared.ports import Clock, PersonNotFound, Removed
 
 GUID = re.compile(shapes.GUID)
