@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 RUN := .venv/bin/python
+# pyenv refuses to run `python3` at all where it has no 3.13; any Python from 3.11 will do for setting up.
+BOOTSTRAP := $(shell python3 -c "" 2>/dev/null || echo PYENV_VERSION=system) python3 sandbox/bootstrap.py
 # What the caller's shell says about the product or its tools must not reach it.
 CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
 
@@ -11,7 +13,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
 
 setup: ## makes .venv/ and node_modules/; a second run is quick
-	@python3 sandbox/bootstrap.py
+	@$(BOOTSTRAP)
 
 demo: setup ## the main job, visibly, from ticket to proof; exits 0 only if it happened
 	@$(CLEAN) $(RUN) -m sandbox.demo
@@ -43,7 +45,7 @@ bench: setup ## the figures of one run, as ratios; OUT=file.json keeps them
 	@$(CLEAN) $(RUN) -m sandbox.bench $(if $(OUT),--out "$(OUT)")
 
 lock: setup ## compiles requirements.txt and requirements-dev.txt anew from pyproject.toml
-	@python3 sandbox/bootstrap.py --lock
+	@$(BOOTSTRAP) --lock
 
 clean: ## removes what setup made
 	@rm -rf .venv node_modules .tools

@@ -24,10 +24,11 @@ import aiohttp
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
+from pydantic import TypeAdapter
 
 from sandbox import people
 from sandbox.azurite import Account, azurite
-from sandbox.people import Seed
+from sandbox.people import Method, Seed
 from sandbox.processes import PYTHON, ROOT, Child
 from sandbox.tokens import KEY_SETTING
 
@@ -37,6 +38,7 @@ AUDIENCE = "api://reregister-servicenow"
 TRUSTED_SOURCE = "urn:contoso:soar"
 APPROVER, AGENT = people.PATTI, people.PRADEEP
 QUEUES = ("mfa-requests", "mfa-results")
+METHOD_JSON = TypeAdapter(Method)
 LENT_BY_THE_SHELL = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_START")
 
 
@@ -111,7 +113,10 @@ class Remote:
 
 @dataclass
 class Stack:
-    """What is running and how to reach it. `settings` is the environment that the app was given."""
+    """What is running and how to reach it. `settings` is the environment that the app was given.
+
+    `told` are the result events that have been taken off their queue, oldest first.
+    """
 
     account: Account
     journal_account: Account
@@ -125,6 +130,7 @@ class Stack:
     host_options: tuple[str, ...] = ()
     on_line: Callable[[str], None] | None = None
     hosts: list[Child] = field(default_factory=list)
+    told: list[dict[str, Any]] = field(default_factory=list)
     app: Remote = field(init=False)
 
     # ---- the app
@@ -155,14 +161,23 @@ class Stack:
         self.settings |= settings
         return await self.start_app()
 
+    async def sweep(self) -> None:
+        """The timer that looks for requests left behind has been fired once more, as an administrator may."""
+        response = await self.app.call("POST", "/admin/functions/sweep", {})
+        assert response.status == 202, response.status
+
     # ---- people around the product
 
-    async def hire(self, *methods: dict[str, Any], **person: Any) -> str:
-        """A new employee in Entra and ServiceNow with these methods; their user principal name."""
+    async def hire(self, *methods: Method | dict[str, Any], **person: Any) -> str:
+        """A new employee in Entra and ServiceNow with these methods (as such or as JSON); their user principal name."""
         identity = str(uuid.uuid4())
         name = f"test.{identity[:8]}@{people.DOMAIN}"
         given = {"givenName": "Test", "surname": identity[:8], "displayName": f"Test {identity[:8]}", **person}
-        await self.graph.post("/_sim/users", {"id": identity, "userPrincipalName": name, "methods": list(methods), **given})
+        registered = [
+            METHOD_JSON.dump_python(method, mode="json", by_alias=True) if isinstance(method, Method) else method
+            for method in methods
+        ]
+        await self.graph.post("/_sim/users", {"id": identity, "userPrincipalName": name, "methods": registered, **given})
         await self.servicenow.post(
             "/_sim/users", {"user_name": name, "name": given["displayName"], "sys_id": identity.replace("-", "")}
         )
@@ -179,6 +194,15 @@ class Stack:
     async def approve(self, ticket: Mapping[str, Any], approver: str = APPROVER) -> None:
         """Approved by somebody; the instance's rule then calls our webhook."""
         await self.servicenow.post("/_sim/approve", {"ticket": ticket["number"], "approver": approver})
+
+    async def answers(self, ticket: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What the app has answered to ServiceNow's deliveries for this ticket so far: `{status, body, ...}`, oldest first."""
+        return [
+            answer
+            for delivery in await self.servicenow.get("/_sim/deliveries")
+            if delivery["ticket"]["sys_id"] == ticket["sys_id"]
+            for answer in delivery["attempts"]
+        ]
 
     async def send(self, message: Mapping[str, Any] | str) -> None:
         """A message on the requests queue, as other automation would put it there."""
@@ -204,12 +228,13 @@ class Stack:
             return [json.loads(message.content) for message in await queue.peek_messages(max_messages=32)]
 
     async def take_results(self) -> list[dict[str, Any]]:
-        """All result events, taken off their queue."""
+        """All result events, taken off their queue; `told` has them too."""
         taken = []
         async with self.queue("mfa-results") as queue:
             async for message in queue.receive_messages(messages_per_page=32, visibility_timeout=60):
                 taken.append(json.loads(message.content))
                 await queue.delete_message(message)
+                self.told.append(taken[-1])
         return taken
 
     async def status(self, request_id: str) -> dict[str, Any]:

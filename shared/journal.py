@@ -24,6 +24,7 @@ CLOCK_SKEW = timedelta(
 )  # clocks of two workers may differ by this much: a lease is taken over only so long after its end
 PICKED_UP_AFTER = timedelta(seconds=60)  # a message that nobody took by then is put on the queue again
 PUT_BACK_EVERY = timedelta(minutes=5)
+STEPS_KEPT = 200
 LONGEST_DELAY = timedelta(days=6)  # the queue allows 7 days
 BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
 
@@ -279,9 +280,11 @@ def out_of_tries(record: Record, now: datetime) -> bool:
 
 
 def step(record: Record, name: StepName, at: datetime, detail: str | None = None, request_id: str | None = None) -> Record:
-    """The step is told once, however often the change is applied."""
+    """The step is told once, however often the change is applied; of a long story the beginning and the latest are kept."""
     taken = StepTaken(name, at, detail, request_id)
-    return record if taken in record.steps else replace(record, steps=(*record.steps, taken))
+    if taken in record.steps:
+        return record
+    return replace(record, steps=(*record.steps[:1], *record.steps[1:][-(STEPS_KEPT - 2) :], taken))
 
 
 def pinned(record: Record, pins: Pins) -> Record:
