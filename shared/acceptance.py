@@ -9,10 +9,10 @@ import structlog
 from shared import intake, journal, wording
 from shared.app import App, Unready
 from shared.claim import Claim
-from shared.journal import Admission, Taken
+from shared.journal import Admission, IllegalRecord
 from shared.model import Event, Status, WaitingFor
 from shared.ports import Conflict, RequestQueue, Stored, Unavailable
-from shared.record import SeenEvent
+from shared.record import Record, SeenEvent
 from shared.wording import Answer
 
 log = structlog.get_logger()
@@ -71,9 +71,9 @@ def unavailable(why: Unavailable | Unready) -> Answer:
 
 async def _take_in(app: App, event: Event, now: datetime) -> Answer:
     admission = await _admitted(app, event, intake.message(event), now)
-    record = admission.record
-    if admission.taken is Taken.MISMATCH:
+    if admission is None:
         return wording.problem(422, "This webhook-id was used before with another body.", pointer="")
+    record = admission.record
     # A copy may be all that is left of a sender who saw us die between journal and queue: nobody has claimed it, so put it there.
     if record.status is Status.ACCEPTED and record.message is not None:
         await app.queue.put(record.message)
@@ -81,36 +81,41 @@ async def _take_in(app: App, event: Event, now: datetime) -> Answer:
     return wording.accepted(record, ended=not record.is_open)
 
 
-async def _admitted(app: App, event: Event, message: str, arrived_at: datetime) -> Admission:
-    """The event is in the journal. Its first reading is a guess that nothing is there: mostly right, and saves a read."""
+async def _admitted(app: App, event: Event, message: str, arrived_at: datetime) -> Admission | None:
+    """The event is in the journal; None when its identity was used for another. The first reading is guessed: mostly right."""
     stored, seen = None, None
     for _ in range(_ROUNDS):
+        if journal.is_mismatch(event, seen):
+            return None
         admission = _admit(app, event, message, arrived_at, stored, seen)
-        if stored and admission.record is stored.record and admission.seen is seen:
-            return admission
         try:
-            await app.journal.commit(
-                admission.record, stored.version if stored else None, admission.seen if seen is None else None
-            )
+            await _store(app, admission.record, stored, admission.seen, seen)
         except Conflict:
             stored, seen = await app.journal.find(journal.request_id(event), journal.event_key(event.cause))
             continue
         return admission
-    raise Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
+    raise _busy()
 
 
 def _admit(
     app: App, event: Event, message: str, arrived_at: datetime, stored: Stored | None, seen: SeenEvent | None
 ) -> Admission:
-    return journal.admit(
-        event,
-        message,
-        arrived_at,
-        seen,
-        stored.record if stored else None,
-        mode=app.settings.mode,
-        now=app.clock.now(),
-    )
+    record = stored.record if stored else None
+    try:
+        return journal.admit(event, message, arrived_at, seen, record, mode=app.settings.mode, now=app.clock.now())
+    except IllegalRecord as error:
+        raise Unavailable(WaitingFor.STORAGE, str(error)) from error
+
+
+async def _store(app: App, record: Record, stored: Stored | None, event: SeenEvent, seen: SeenEvent | None) -> Stored:
+    """What is new of record and event is in the journal; `Conflict` when others were there first."""
+    if stored is not None and record is stored.record and seen is not None:
+        return stored
+    return await app.journal.commit(record, stored.version if stored else None, event if seen is None else None)
+
+
+def _busy() -> Unavailable:
+    return Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
 
 
 async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
@@ -133,29 +138,33 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
 async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> Claim | None:
     for _ in range(_ROUNDS):
         stored, seen = await app.journal.find(journal.request_id(event), journal.event_key(event.cause))
-        admission = _admit(app, event, text, arrived_at, stored, seen)
-        if admission.taken is Taken.MISMATCH:
-            await app.queue.publish(wording.mismatch_event(admission.record, event.cause, app.clock.now()))
+        if seen is not None and journal.is_mismatch(event, seen):
+            await _refuse_mismatch(app, event, seen)
             return None
+        admission = _admit(app, event, text, arrived_at, stored, seen)
         record, now = admission.record, app.clock.now()
         claimable = journal.may_claim(record, now)
         if claimable:
             owner = f"{app.worker}/{now.timestamp():.6f}/{app.jitter():.6f}"
             record = journal.claim(record, owner, now, app.settings.claim_lease, app.settings.mode)
-        if stored is None or record is not stored.record or seen is None:
-            try:
-                stored = await app.journal.commit(
-                    record, stored.version if stored else None, admission.seen if seen is None else None
-                )
-            except Conflict:
-                continue
+        try:
+            stored = await _store(app, record, stored, admission.seen, seen)
+        except Conflict:
+            continue
         log.info("message.taken", request_id=record.id, attempt=record.attempt, taken=admission.taken, claimed=claimable)
         if claimable:
             return Claim(app, stored)
         if not record.is_open and not record.owed and event.cause.source != intake.WEBHOOK_SOURCE:
             await app.queue.publish(wording.result_event(record))
         return None
-    raise Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
+    raise _busy()
+
+
+async def _refuse_mismatch(app: App, event: Event, seen: SeenEvent) -> None:
+    first, _ = await app.journal.find(seen.request_id)
+    if first is None:
+        raise Unavailable(WaitingFor.STORAGE, "an event is known whose request is not")
+    await app.queue.publish(wording.mismatch_event(first.record, event.cause, app.clock.now()))
 
 
 async def put_back(queue: RequestQueue, text: str, inserted_at: datetime) -> None:

@@ -48,16 +48,20 @@ class Claim:
         for change in changes:
             self.stage(change)
         async with self._writing:
-            for _ in range(_WRITES):
-                count = len(self._staged)
-                try:
-                    self._stored = await self._app.journal.commit(self._renewed(count), self._stored.version)
-                except Conflict:
-                    await self._reload(changes)
-                    continue
-                del self._staged[:count]
-                self.record = self._applied(len(self._staged))
-                return
+            await self._write(len(self._staged), changes)
+
+    async def _write(self, count: int, wanted: tuple[Change, ...] = ()) -> None:
+        """The first `count` staged changes are stored."""
+        for _ in range(_WRITES):
+            try:
+                self._stored = await self._app.journal.commit(self._renewed(count), self._stored.version)
+            except Conflict:
+                await self._reload(wanted)
+                count = min(count, len(self._staged))
+                continue
+            del self._staged[:count]
+            self.record = self._applied(len(self._staged))
+            return
         raise LeaseLost
 
     def _applied(self, count: int) -> Record:
@@ -95,7 +99,8 @@ class Claim:
                     await self._app.clock.sleep(self._app.settings.claim_lease.total_seconds() / 3)
                     if _owner(self._stored) is None:
                         return
-                    await self.commit()
+                    async with self._writing:
+                        await self._write(0)  # what is staged waits for its own commit
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # noqa: BLE001 whatever keeps us from renewing ends the work

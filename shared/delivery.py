@@ -57,7 +57,9 @@ async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None, *,
         assert desk is not None
         assert ticket is not None
         try:
-            written = await desk.write(ticket, Note(**json.loads(one.content)), repeat=repeat or one.tried > 0)
+            # Who noted a wait may have died before that was journaled.
+            again = repeat or one.tried > 0 or one.kind is OwedKind.WAITING_NOTE
+            written = await desk.write(ticket, Note(**json.loads(one.content)), repeat=again)
             if not written.state_changed:
                 log.warning("delivery.state-unchanged", request_id=claim.record.id)
         except TicketNotFound:

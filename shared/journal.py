@@ -89,7 +89,6 @@ class Taken(StrEnum):
     COPY = "copy"  # this very event was taken in before
     FINAL = "final"  # the request is done for ever
     EXHAUSTED = "exhausted"  # too many attempts today: only an operator reopens
-    MISMATCH = "mismatch"  # the same identity with other content
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,11 @@ class Admission:
     seen: SeenEvent
 
 
+def is_mismatch(event: Event, seen: SeenEvent | None) -> bool:
+    """Whether the event's identity was used before with other content; its request is then `seen`'s, and not touched."""
+    return seen is not None and seen.fingerprint != event.fingerprint
+
+
 def admit(
     event: Event, message: str, arrived_at: datetime, seen: SeenEvent | None, record: Record | None, *, mode: Mode, now: datetime
 ) -> Admission:
@@ -110,10 +114,9 @@ def admit(
     """
     key = event_key(event.cause)
     if seen is not None:
-        if record is None or seen.request_id != record.id:
+        if record is None or seen.request_id != record.id or is_mismatch(event, seen):
             raise IllegalRecord("an event is known whose request is not")
-        taken = Taken.COPY if seen.fingerprint == event.fingerprint else Taken.MISMATCH
-        return Admission(taken, record, seen)
+        return Admission(Taken.COPY, record, seen)
 
     def answered(taken: Taken, result: Record) -> Admission:
         return Admission(taken, result, SeenEvent(key, result.id, event.fingerprint, result.attempt, arrived_at))

@@ -1,10 +1,12 @@
 """What time brings up: requests whose message was lost, whose worker died, or whose wait is over go back on the queue."""
 
+from datetime import datetime
+
 import structlog
 
 from shared import journal
 from shared.app import App
-from shared.ports import Conflict
+from shared.ports import Conflict, Unavailable
 
 log = structlog.get_logger()
 
@@ -16,17 +18,24 @@ async def sweep(app: App) -> int:
     count = 0
     now = app.clock.now()
     for request_id in await app.journal.due(now, AT_ONCE):
-        stored, _ = await app.journal.find(request_id)
-        if stored is None or stored.record.message is None:
-            continue
-        due = journal.due_at(stored.record)
-        if due is None or due > now:
-            continue
         try:
-            await app.journal.commit(journal.put_back(stored.record, now), stored.version)
-        except Conflict:
-            continue  # somebody is at it
-        await app.queue.put(stored.record.message)
-        log.info("sweep.put-back", request_id=request_id, status=stored.record.status)
-        count += 1
+            count += await _put_back(app, request_id, now)
+        except Unavailable as error:
+            log.warning("sweep.left", request_id=request_id, cause=error.cause)  # the others are not kept waiting for it
     return count
+
+
+async def _put_back(app: App, request_id: str, now: datetime) -> bool:
+    stored, _ = await app.journal.find(request_id)
+    if stored is None or stored.record.message is None:
+        return False
+    due = journal.due_at(stored.record)
+    if due is None or due > now:
+        return False
+    try:
+        await app.journal.commit(journal.put_back(stored.record, now), stored.version)
+    except Conflict:
+        return False  # somebody is at it
+    await app.queue.put(stored.record.message)
+    log.info("sweep.put-back", request_id=request_id, status=stored.record.status)
+    return True

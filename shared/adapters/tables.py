@@ -15,10 +15,12 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
+from pydantic import ValidationError
 
 from shared import journal
 from shared.adapters.storage import answering
-from shared.ports import Conflict, Stored
+from shared.model import WaitingFor
+from shared.ports import Conflict, Stored, Unavailable
 from shared.record import RECORD_JSON, Record, SeenEvent
 
 TABLE = "reregisterjournal"
@@ -119,9 +121,13 @@ def _write(record: Record, due: str, version: Version | None) -> Operation:
 
 
 def _stored(entity: Any) -> Stored:
-    document = "".join(entity[f"document{n}"] for n in range(sum(key.startswith("document") for key in entity)))
-    record = journal.check(RECORD_JSON.validate_json(document))
-    return Stored(record, Version(entity.metadata["etag"], entity["due"]))
+    """The record, if it can be true: one that somebody else has written to is left to a human, and nothing is done meanwhile."""
+    try:
+        document = "".join(entity[f"document{n}"] for n in range(sum(key.startswith("document") for key in entity)))
+        record = journal.check(RECORD_JSON.validate_json(document))
+        return Stored(record, Version(entity.metadata["etag"], entity["due"]))
+    except (KeyError, ValidationError, journal.IllegalRecord) as error:
+        raise Unavailable(WaitingFor.STORAGE, f"the record {entity['RowKey']} contradicts itself") from error
 
 
 def _event_entity(seen: SeenEvent) -> Entity:
