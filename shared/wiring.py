@@ -8,7 +8,7 @@ import os
 import random
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from azure.data.tables.aio import TableClient
@@ -80,22 +80,35 @@ def _desk(
     return lambda: ServiceNowDesk(client, clock, user_field=system.user_field, profile_field=system.profile_field)
 
 
-def _built(environment: Mapping[str, str]) -> App | Unready:
+def _built(environment: Mapping[str, str], resources: AsyncExitStack) -> App | Unready:
     try:
-        return build(environment, AsyncExitStack())
+        return build(environment, resources)
     except SettingsInvalid as invalid:
-        try:
-            queue = StorageQueues(_queue_service(settings.host_storage(environment)))
-        except (SettingsInvalid, ValueError):
-            queue = None
-        return Unready(invalid.problems, queue)
+        return Unready(invalid.problems, _host_queue(environment, resources))
+
+
+def _host_queue(environment: Mapping[str, str], resources: AsyncExitStack) -> StorageQueues | None:
+    try:
+        service = _queue_service(settings.host_storage(environment))
+    except (SettingsInvalid, ValueError):
+        return None
+    resources.push_async_callback(service.close)
+    return StorageQueues(service)
 
 
 class _Process:
-    """What a worker process keeps: one app, and the loop it belongs to."""
+    """What a worker process keeps: one app, the loop it belongs to, and what closes its clients."""
 
     app: App | Unready | None = None
     loop: asyncio.AbstractEventLoop | None = None
+    closer: AsyncGenerator[None] | None = None
+    started: asyncio.Task[None] | None = None
+
+
+async def _close_with_loop(resources: AsyncExitStack) -> AsyncGenerator[None]:
+    """The worker tells nobody that it stops, but its loop ends its asynchronous generators: clients are closed then."""
+    async with resources:
+        yield
 
 
 def app() -> App | Unready:
@@ -103,6 +116,8 @@ def app() -> App | Unready:
     loop = asyncio.get_running_loop()
     if _Process.app is None or _Process.loop is not loop:
         telemetry.configure()
-        _Process.app = _built(os.environ)
-        _Process.loop = loop
+        resources = AsyncExitStack()
+        _Process.app, _Process.loop = _built(os.environ, resources), loop
+        _Process.closer = _close_with_loop(resources)
+        _Process.started = loop.create_task(anext(_Process.closer))
     return _Process.app
