@@ -19,7 +19,7 @@ demo: setup ## the main job, visibly, from ticket to proof; exits 0 only if it h
 	@$(CLEAN) $(RUN) -m sandbox.demo
 
 up: setup ## the same stack, left running, with commands to paste
-	@$(CLEAN) $(RUN) -m sandbox.up
+	@$(CLEAN) $(RUN) -m sandbox.up $(if $(PORT),--port "$(PORT)")
 
 test: setup ## every test
 	@$(CLEAN) $(RUN) -m pytest tests

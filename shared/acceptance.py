@@ -11,7 +11,7 @@ from shared.app import App, Unready
 from shared.claim import Claim
 from shared.journal import Admission, IllegalRecord
 from shared.model import Event, Status, WaitingFor
-from shared.ports import Conflict, RequestQueue, Stored, Unavailable
+from shared.ports import Conflict, RequestQueue, Stored, Unavailable, Unreadable
 from shared.record import Record, SeenEvent
 from shared.wording import Answer
 
@@ -44,7 +44,7 @@ async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
         return wording.problem(422, bad.message, pointer=bad.pointer)
     try:
         return await _take_in(app, event, now)
-    except Unavailable as later:
+    except (Unavailable, Unreadable) as later:
         return unavailable(later)
 
 
@@ -54,7 +54,7 @@ async def status(app: App, request_id: str) -> Answer:
         return _UNKNOWN
     try:
         stored, _ = await app.journal.find(request_id)
-    except Unavailable as later:
+    except (Unavailable, Unreadable) as later:
         return unavailable(later)
     return Answer(200, wording.status_body(stored.record), {}) if stored else _UNKNOWN
 
@@ -62,9 +62,9 @@ async def status(app: App, request_id: str) -> Answer:
 _UNKNOWN = wording.problem(404, "There is no such request.")
 
 
-def unavailable(why: Unavailable | Unready) -> Answer:
+def unavailable(why: Unavailable | Unreadable | Unready) -> Answer:
     """Nothing was taken in; the sender may repeat. It is not told why: health says it to whoever runs this."""
-    log.warning("http.unavailable", why=str(why) if isinstance(why, Unavailable) else sorted(why.problems))
+    log.warning("http.unavailable", why=sorted(why.problems) if isinstance(why, Unready) else str(why))
     after = (why.retry_after if isinstance(why, Unavailable) else None) or RETRY_SOON
     return wording.problem(503, "Not available now; try again later.", retry_after=math.ceil(after.total_seconds()))
 
@@ -104,7 +104,7 @@ def _admit(
     try:
         return journal.admit(event, message, arrived_at, seen, record, mode=app.settings.mode, now=app.clock.now())
     except IllegalRecord as error:
-        raise Unavailable(WaitingFor.STORAGE, str(error)) from error
+        raise Unreadable(str(error)) from error
 
 
 async def _store(app: App, record: Record, stored: Stored | None, event: SeenEvent, seen: SeenEvent | None) -> Stored:
@@ -154,7 +154,9 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
         log.info("message.taken", request_id=record.id, attempt=record.attempt, taken=admission.taken, claimed=claimable)
         if claimable:
             return Claim(app, stored)
-        if not record.is_open and not record.owed and event.cause.source != intake.WEBHOOK_SOURCE:
+        if record.lease is None and record.next_try_at and record.next_try_at - now <= journal.CLOCK_SKEW:
+            await app.queue.put(text, record.next_try_at - now)  # woken by a clock that is ahead of ours
+        elif not record.is_open and not record.owed and event.cause.source != intake.WEBHOOK_SOURCE:
             await app.queue.publish(wording.result_event(record))
         return None
     raise _busy()
@@ -163,7 +165,7 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
 async def _refuse_mismatch(app: App, event: Event, seen: SeenEvent) -> None:
     first, _ = await app.journal.find(seen.request_id)
     if first is None:
-        raise Unavailable(WaitingFor.STORAGE, "an event is known whose request is not")
+        raise Unreadable("an event is known whose request is not")
     await app.queue.publish(wording.mismatch_event(first.record, event.cause, app.clock.now()))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared import journal
 from shared.app import App
-from shared.ports import Conflict, Stored
+from shared.ports import Conflict, Stored, Unavailable
 from shared.record import Record
 
 type Change = Callable[[Record], Record]
@@ -22,6 +22,8 @@ class LeaseLost(Exception):
 class Claim:
     """`record` is what we know, staged changes included; the journal has it after `commit`.
 
+    `owed_before` is what was owed when the request was claimed: another worker may have told it, and died before saying so.
+
     A change must give the same record when it is applied to its own result: a write whose answer was lost is repeated.
     """
 
@@ -31,6 +33,7 @@ class Claim:
         self._staged: list[Change] = []
         self._writing = asyncio.Lock()
         self.record = stored.record
+        self.owed_before = frozenset((owed.kind, owed.attempt) for owed in stored.record.owed)
 
     def now(self) -> datetime:
         return self._app.clock.now()
@@ -56,13 +59,21 @@ class Claim:
             try:
                 self._stored = await self._app.journal.commit(self._renewed(count), self._stored.version)
             except Conflict:
-                await self._reload(wanted)
-                count = min(count, len(self._staged))
+                await self._reload()
                 continue
+            except Unavailable:
+                raise
+            except Exception:
+                self._drop(wanted)
+                raise
             del self._staged[:count]
             self.record = self._applied(len(self._staged))
             return
         raise LeaseLost
+
+    def _drop(self, changes: tuple[Change, ...]) -> None:
+        self._staged = [change for change in self._staged if change not in changes]
+        self.record = self._applied(len(self._staged))
 
     def _applied(self, count: int) -> Record:
         record = self._stored.record
@@ -74,17 +85,23 @@ class Claim:
         record = self._applied(count)
         return journal.renew(record, self.now(), self._app.settings.claim_lease) if record.lease else record
 
-    async def _reload(self, wanted: tuple[Change, ...]) -> None:
+    async def _reload(self) -> None:
         stored, _ = await self._app.journal.find(self.record.id)
         if stored is None or _owner(stored) is None or _owner(stored) != _owner(self._stored):
             raise LeaseLost
         self._stored = stored
-        try:
-            self.record = self._applied(len(self._staged))
-        except Exception:
-            self._staged = [change for change in self._staged if change not in wanted]
-            self.record = self._applied(len(self._staged))
-            raise
+
+    async def _renew_or_try_on(self, pause: float) -> None:
+        """The lease is renewed; what is staged waits for its own commit. Storage may hiccup as long as the lease still holds."""
+        while True:
+            try:
+                async with self._writing:
+                    return await self._write(0)
+            except Unavailable:
+                lease = self._stored.record.lease
+                if lease is None or self.now() >= lease.until:
+                    raise
+                await self._app.clock.sleep(pause)
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -94,13 +111,13 @@ class Claim:
         lost: list[BaseException] = []
 
         async def renew() -> None:
+            third = self._app.settings.claim_lease.total_seconds() / 3
             try:
                 while True:
-                    await self._app.clock.sleep(self._app.settings.claim_lease.total_seconds() / 3)
+                    await self._app.clock.sleep(third)
                     if _owner(self._stored) is None:
                         return
-                    async with self._writing:
-                        await self._write(0)  # what is staged waits for its own commit
+                    await self._renew_or_try_on(third / 4)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # noqa: BLE001 whatever keeps us from renewing ends the work

@@ -28,21 +28,6 @@ STEPS_KEPT = 200
 LONGEST_DELAY = timedelta(days=6)  # the queue allows 7 days
 BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
 
-TICKET_REFUSALS = frozenset(
-    {
-        Reason.TICKET_NOT_FOUND,
-        Reason.TICKET_CHANGED,
-        Reason.TICKET_NOT_FOR_RESET,
-        Reason.TICKET_CLOSED,
-        Reason.TICKET_NOT_APPROVED,
-        Reason.APPROVER_NOT_INDEPENDENT,
-        Reason.APPROVAL_EXPIRED,
-        Reason.PROOF_MISSING,
-        Reason.TICKET_SUBJECT_MISSING,
-        Reason.PROFILE_NOT_ALLOWED,
-    }
-)
-
 
 class StaleFacts(Exception):
     """An event for the ticket arrived after its facts were read: they must be read again before it may be refused."""
@@ -129,21 +114,32 @@ def admit(
         return answered(Taken.JOINED, replace(record, latest_event_at=now, updated_at=now))
     if record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE:
         return answered(Taken.FINAL, record)
-    if _arrived_during(record, arrived_at):
+    if _arrived_during(record, event, arrived_at):
         return answered(Taken.JOINED, record)
-    recent = tuple(at for at in record.attempts_opened if now - at < timedelta(hours=24))
+    recent = tuple(at for at in record.attempts_opened if now - at < timedelta(hours=24) and record.mode is mode)
     if len(recent) >= ATTEMPTS_PER_DAY:
         return answered(Taken.EXHAUSTED, record)
     return answered(Taken.REOPENED, _reopen(replace(record, attempts_opened=recent), event, message, arrived_at, mode, now))
 
 
-def _arrived_during(record: Record, arrived_at: datetime) -> bool:
+def _arrived_during(record: Record, event: Event, arrived_at: datetime) -> bool:
     """Whether an event arrived while the ended attempt was open, and the attempt can have taken it into account."""
     assert record.ended_at is not None
+    arrived_at = _latest_arrival(event, arrived_at)
     if arrived_at > record.ended_at:
         return False
-    on_ticket_facts = record.outcome is Outcome.REFUSED and not TICKET_REFUSALS.isdisjoint(record.reasons)
-    return not (on_ticket_facts and record.facts_read_at is not None and arrived_at > record.facts_read_at)
+    return record.outcome is not Outcome.REFUSED or record.facts_read_at is None or arrived_at <= record.facts_read_at
+
+
+def _latest_arrival(event: Event, arrived_at: datetime) -> datetime:
+    """The queue tells only the second of an arrival: its end, unless the event itself says when in that second it was made.
+
+    An attempt too many is refused again; an event too few is a person who waits for ever.
+    """
+    if arrived_at.microsecond:
+        return arrived_at
+    end = arrived_at + timedelta(seconds=1)
+    return event.time if event.time.microsecond and arrived_at < event.time < end else end
 
 
 def _open(event: Event, message: str, arrived_at: datetime, mode: Mode, now: datetime) -> Record:
@@ -174,6 +170,7 @@ def _reopen(record: Record, event: Event, message: str, arrived_at: datetime, mo
         attempts_opened=(*record.attempts_opened, arrived_at),
         pins=record.pins,
         owed=record.owed,
+        lease=record.lease,  # who is delivering what the last attempt owes goes on with that
     )
     if not record.removals:
         return fresh
@@ -187,7 +184,7 @@ def may_claim(record: Record, now: datetime) -> bool:
     """Whether there is something to do now, and nobody is at it."""
     if record.lease is not None and now < record.lease.until + CLOCK_SKEW:
         return False
-    if record.next_try_at is not None and now < record.next_try_at - CLOCK_SKEW:
+    if record.next_try_at is not None and now < record.next_try_at:
         return False
     return record.is_open or bool(record.owed)
 
@@ -213,10 +210,6 @@ def renew(record: Record, now: datetime, lease: timedelta) -> Record:
     return replace(record, lease=replace(record.lease, until=now + lease))
 
 
-def release(record: Record, now: datetime) -> Record:
-    return replace(record, lease=None, updated_at=now)
-
-
 def due_at(record: Record) -> datetime | None:
     """When the sweep should put the request's message on the queue again; None when nothing will be left undone without it."""
     if not record.is_open and not record.owed:
@@ -226,7 +219,7 @@ def due_at(record: Record) -> datetime | None:
     elif record.next_try_at is not None:
         due = record.next_try_at + PICKED_UP_AFTER / 2
     else:
-        due = record.updated_at + PICKED_UP_AFTER
+        due = record.attempts_opened[-1] + PICKED_UP_AFTER
     return max(due, record.put_back_at + PUT_BACK_EVERY) if record.put_back_at else due
 
 
@@ -243,17 +236,33 @@ def backoff(times: int, jitter: float) -> timedelta:
     return length * (0.8 + 0.4 * jitter)
 
 
-def wait(record: Record, waiting_for: WaitingFor | None, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:
-    """The attempt goes on later. `waiting_for` None: after an error that nobody has a name for, which counts as a try."""
-    delay = min(retry_after if retry_after is not None else backoff(record.waits, jitter), LONGEST_DELAY)
+def wait(
+    record: Record,
+    waiting_for: WaitingFor | None,
+    retry_after: timedelta | None,
+    now: datetime,
+    jitter: float,
+    give_up_after: timedelta = LONGEST_DELAY,
+) -> Record:
+    """The attempt goes on later. `waiting_for` None: after an error that nobody has a name for, which counts as a try.
+
+    Before the first removal it is woken to be given up in time, even if it may not ask again by then. A `Retry-After` of
+    nothing is no reason for a storm.
+    """
+    asked = retry_after if retry_after is not None and retry_after >= timedelta(seconds=1) else None
+    next_try_at = now + min(asked or backoff(record.waits, jitter), LONGEST_DELAY)
     outages = record.outages
-    if waiting_for is not None and all(outage.service != waiting_for for outage in outages):
-        outages = (*outages, Outage(waiting_for, now))
+    if waiting_for is not None:
+        outage = next((one for one in outages if one.service == waiting_for), Outage(waiting_for, now))
+        outage = replace(outage, not_before=now + asked if asked else None)
+        outages = (*(one for one in outages if one.service != waiting_for), outage)
+        if not record.removal_begun:
+            next_try_at = min(next_try_at, max(outage.since + give_up_after, now + BACKOFF_FIRST))
     return replace(
         record,
         status=Status.WAITING,
         waiting_for=waiting_for,
-        next_try_at=now + delay,
+        next_try_at=next_try_at,
         waits=record.waits + 1,
         tries=record.tries if waiting_for is None else 0,
         outages=outages,
@@ -264,7 +273,8 @@ def wait(record: Record, waiting_for: WaitingFor | None, retry_after: timedelta 
 
 def answered(record: Record, service: WaitingFor) -> Record:
     """A service did what it was asked: its outage, if it had one, is over."""
-    return replace(record, outages=tuple(outage for outage in record.outages if outage.service != service), waits=0)
+    outages = tuple(outage for outage in record.outages if outage.service != service)
+    return replace(record, outages=outages, waits=record.waits if outages else 0)
 
 
 def given_up(record: Record, service: WaitingFor, give_up_after: timedelta, now: datetime) -> bool:
@@ -273,21 +283,39 @@ def given_up(record: Record, service: WaitingFor, give_up_after: timedelta, now:
     return any(outage.service == service and now - outage.since >= limit for outage in record.outages)
 
 
-def out_of_tries(record: Record, now: datetime) -> bool:
-    if record.removal_begun:
-        return now - min(entry.intended_at for entry in record.removals if entry.attempt == record.attempt) >= CARRY_ON
-    return record.tries > TRIES
+def may_not_ask(record: Record, give_up_after: timedelta, now: datetime) -> WaitingFor | None:
+    """The service that is given up without asking again: it wants to be left alone for longer than we wait."""
+    for outage in record.outages:
+        left_alone = outage.not_before is not None and now < outage.not_before
+        if left_alone and given_up(record, outage.service, give_up_after, now):
+            return outage.service
+    return None
+
+
+def out_of_tries(record: Record) -> bool:
+    """Whether nothing that has a name has come of five tries; what was begun is not counted but carried on."""
+    return record.tries > TRIES and not record.removal_begun
+
+
+def carried_on_for_long(record: Record, now: datetime) -> bool:
+    begun = [entry.intended_at for entry in record.removals if entry.attempt == record.attempt]
+    return bool(begun) and now - min(begun) >= CARRY_ON
 
 
 # ---- the attempt
 
 
 def step(record: Record, name: StepName, at: datetime, detail: str | None = None, request_id: str | None = None) -> Record:
-    """The step is told once, however often the change is applied; of a long story the beginning and the latest are kept."""
+    """Of the same step, told again in a later turn, the latest is kept; of a long story the beginning and the end."""
     taken = StepTaken(name, at, detail, request_id)
-    if taken in record.steps:
-        return record
-    return replace(record, steps=(*record.steps[:1], *record.steps[1:][-(STEPS_KEPT - 2) :], taken))
+    before = tuple(one for one in record.steps if not _retold(one, taken))
+    return replace(record, steps=(*before[:1], *before[1:][-(STEPS_KEPT - 2) :], taken))
+
+
+def _retold(one: StepTaken, by: StepTaken) -> bool:
+    """Two removals of one type differ by Graph's request id."""
+    same = (one.name, one.detail) == (by.name, by.detail)
+    return same and (one.name is not StepName.METHOD_REMOVED or one.graph_request_id == by.graph_request_id)
 
 
 def pinned(record: Record, pins: Pins) -> Record:
@@ -303,20 +331,23 @@ def pinned(record: Record, pins: Pins) -> Record:
 
 
 def intend(record: Record, removal: Removal, now: datetime) -> Record:
-    """From here on the removal counts as made. An id that is gone is never intended again."""
+    """From here on the removal counts as made. An id that is gone is never intended again, unless it was only deactivated."""
     identity = (removal.method.type, removal.method.id)
     others = tuple(entry for entry in record.removals if (entry.type, entry.id) != identity)
     mine = [entry for entry in record.removals if (entry.type, entry.id) == identity]
-    if any(entry.gone_at for entry in mine):
+    if any(entry.gone_at and entry.action is removal.action for entry in mine):
         raise ValueError(f"{identity} is gone already")
-    if any(entry.attempt == record.attempt for entry in mine):
+    if any(entry.attempt == record.attempt and entry.action is removal.action for entry in mine):
         return record
     return replace(record, removals=(*others, RemovalEntry(*identity, removal.action, record.attempt, now)), updated_at=now)
 
 
 def gone(record: Record, kind: str, method_id: str, now: datetime) -> Record:
+    """Sessions are to be revoked, and the list to be read, after the last removal."""
     return replace(
         record,
+        revoked_at=None,
+        read_back_since=None,
         removals=tuple(
             replace(entry, gone_at=now) if (entry.type, entry.id) == (kind, method_id) else entry for entry in record.removals
         ),
@@ -332,13 +363,9 @@ def end(
     would_remove: tuple[RemovalEntry, ...] = (),
     left_alone: tuple[LeftAlone, ...] = (),
 ) -> Record:
-    """The attempt has ended. A refusal on ticket facts older than the latest event raises `StaleFacts`."""
-    if (
-        outcome is Outcome.REFUSED
-        and not TICKET_REFUSALS.isdisjoint(reasons)
-        and record.facts_read_at is not None
-        and record.latest_event_at > record.facts_read_at
-    ):
+    """The attempt has ended. A refusal on facts older than the ticket's latest event raises `StaleFacts`."""
+    read_at = record.facts_read_at
+    if outcome is Outcome.REFUSED and read_at is not None and record.latest_event_at > read_at:
         raise StaleFacts
     reasons = tuple(sorted(set(reasons), key=PRECEDENCE.__getitem__))
     return step(
@@ -374,7 +401,8 @@ def owe(record: Record, kind: OwedKind, content: str, now: datetime) -> Record:
 def delivered(record: Record, owed: Owed, now: datetime) -> Record:
     name = StepName.RESULT_PUBLISHED if owed.kind is OwedKind.RESULT else StepName.TICKET_NOTED
     left = tuple(other for other in record.owed if (other.kind, other.attempt) != (owed.kind, owed.attempt))
-    return step(replace(record, owed=left), name, now, owed.kind)
+    told = replace(record, owed=left)
+    return step(told, name, now, owed.kind) if owed.attempt == record.attempt else told
 
 
 def undelivered(record: Record, owed: Owed) -> Record:
@@ -388,7 +416,12 @@ def undelivered(record: Record, owed: Owed) -> Record:
 
 
 def settle(record: Record, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:
-    """An ended attempt is let go of: for good when all is delivered or its time is over, else until the next try."""
+    """Let go of after delivering: for good when all is told or its time is over, else until the next try.
+
+    A next attempt that was opened meanwhile may begin.
+    """
+    if record.is_open:
+        return replace(record, lease=None, next_try_at=now, updated_at=now)
     owed = tuple(one for one in record.owed if now - one.since < CARRY_ON)
     if not owed:
         return replace(record, owed=(), lease=None, next_try_at=None, message=None, updated_at=now)

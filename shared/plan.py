@@ -54,11 +54,15 @@ _PREFERENCES = {"microsoftAuthenticator": "push", "softwareOath": "oath", MOBILE
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`removals` in the order in which Graph will accept them; `left_alone` what stays, and why."""
+    """`removals` in the order in which Graph will accept them; `left_alone` what stays, and why.
+
+    `staying` are those that stay and can be a default: a passkey or Windows Hello key cannot.
+    """
 
     removals: tuple[Removal, ...]
     left_alone: tuple[LeftAlone, ...]
     default: str | None = None
+    staying: tuple[Method, ...] = ()
 
     @property
     def has_unknown(self) -> bool:
@@ -66,9 +70,20 @@ class Plan:
 
     @property
     def deadlocked(self) -> bool:
-        """The default is the alternate mobile number: it must go last as the default, and first because of the mobile number."""
+        """Graph is known to refuse the default: a default goes last, but another method stays, or must go after it.
+
+        The alternate mobile number goes before the mobile number in any case.
+        """
+        if not any(_is_default(removal.method, self.default) for removal in self.removals):
+            return False
         ids = {removal.method.id for removal in self.removals}
-        return self.default == "voiceAlternateMobile" and {MOBILE, ALTERNATE_MOBILE} <= ids
+        return bool(self.staying) or (self.default == "voiceAlternateMobile" and {MOBILE, ALTERNATE_MOBILE} <= ids)
+
+    @property
+    def other_default(self) -> str | None:
+        """A default to choose so that the present one may be deleted: what stays, else what goes last."""
+        staying = next((_PREFERENCES[_kind(method)] for method in self.staying if _kind(method) in _PREFERENCES), None)
+        return staying or preferable(self.removals, self.default)
 
 
 def _kind(method: Method) -> str:
@@ -110,7 +125,8 @@ def make_plan(
 
     A method that was created at or after `accepted_at`, or that changed since the first inventory, is left alone.
     """
-    gone = {_key(entry) for entry in entries if entry.gone_at}
+    full = profile is Profile.FULL_RESET
+    gone = {_key(entry) for entry in entries if entry.gone_at and not (full and entry.action is Action.DEACTIVATE)}
     now = {_key(method): method for method in current.methods}
     removals = []
     left = [
@@ -129,7 +145,9 @@ def make_plan(
                 removals.append(Removal(method, Action.DEACTIVATE))
         else:
             removals.append(Removal(method))
-    return Plan(in_order(removals, current.default), tuple(left), current.default)
+    stays = {(one.type, one.id) for one in left if one.type in PARITY}
+    staying = tuple(method for key, method in now.items() if key in stays and method.active is not False)
+    return Plan(in_order(removals, current.default), tuple(left), current.default, staying)
 
 
 def _why_left(method: Method, now: Method | None, profile: Profile, accepted_at: datetime) -> Why | None:

@@ -44,6 +44,10 @@ class Conflict(Exception):
     """The stored version is no longer the one that was read."""
 
 
+class Unreadable(Exception):
+    """The journal holds what cannot be true: somebody else has written to it, and a human must look."""
+
+
 # ---- the directory
 
 

@@ -80,10 +80,11 @@ class RemovalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Since when a service has not answered without a success between."""
+    """Since when a service has not answered without a success between, and until when it asked to be left alone."""
 
     service: WaitingFor
     since: datetime
+    not_before: datetime | None = None
 
 
 class OwedKind(StrEnum):

@@ -44,8 +44,12 @@ class Ended(Exception):
 
 @dataclass(slots=True)
 class _Failures:
-    """What Graph finally refused after removal had begun: the attempt goes on to its end and then says so."""
+    """What did not go after removal had begun: the rest is done all the same, then the attempt waits or says so.
 
+    `later` may go another time; `forbidden` and `stuck` is what Graph refused.
+    """
+
+    later: Exception | None = None
     forbidden: bool = False
     stuck: bool = False
 
@@ -131,11 +135,11 @@ class Attempt:
         assert self.desk is not None
         assert self.record.ticket is not None
         read_at = self.claim.now()
-        self.claim.stage(lambda record: replace(record, facts_read_at=read_at))
         try:
             ticket = await self.desk.read(self.record.ticket)
         except TicketNotFound:
             await self.end(Outcome.REFUSED, Reason.TICKET_NOT_FOUND)
+        self.claim.stage(lambda record: replace(record, facts_read_at=read_at))
         self.step(StepName.TICKET_READ, ticket.ref.number)
         self.claim.stage(lambda record: journal.answered(record, WaitingFor.TICKET_SYSTEM))
         profile = _profile(ticket)
@@ -144,7 +148,7 @@ class Attempt:
         reasons = self.ticket_refusals(ticket, profile)
         pins = Pins(ticket_subject=ticket.requested_for or None, ticket_opened_by=ticket.opened_by or None)
         self.claim.stage(lambda record: journal.pinned(record, pins))
-        if wording.marker(self.record, OwedKind.START_NOTE) not in ticket.activity:
+        if self._telling is None and wording.marker(self.record, OwedKind.START_NOTE) not in ticket.activity:
             self.owe_note(OwedKind.START_NOTE, wording.start_note)
             self._telling = asyncio.create_task(self.tell_start())
         return ticket, reasons
@@ -155,7 +159,7 @@ class Attempt:
 
     async def tell_start(self) -> None:
         """The start note is on the ticket, or stays owed: nothing waits for it."""
-        await delivery.deliver(self.claim, self.app.queue, self.desk, repeat=False)
+        await delivery.deliver(self.claim, self.app.queue, self.desk)
 
     async def look_at(self, identifier: str, *, pinned_id: str | None) -> tuple[tuple[Reason, ...], Inventory]:
         """Steps 3 and 4: every reason in the person to refuse, and what is registered for them."""
@@ -165,8 +169,7 @@ class Attempt:
             privileges, current = await together(self.directory.privileges(person.id), self.directory.inventory(person.id))
         except PersonNotFound:
             return (Reason.USER_NOT_FOUND,), Inventory(())
-        self.claim.stage(lambda record: journal.answered(record, WaitingFor.GRAPH))
-        self.step(StepName.INVENTORY_READ, f"{len(current.methods)} methods", current.request_id)
+        self.step(StepName.INVENTORY_READ, _counted(current), current.request_id)
         reasons = guardrails.refusals(
             guardrails.PERSON_RULES, PersonFacts(person, privileges, pinned_id), self.app.settings.limits
         )
@@ -190,17 +193,20 @@ class Attempt:
         # Authority is re-read at this place before the first removal.
         failures = await self.remove(made)
         await self.revoke(failures)
+        if failures.later is not None:
+            raise failures.later
         read_after = record.revoked_at is not None and not made.removals  # a turn that came only to read back
         await self.read_back(first, failures, current if read_after else None)
 
     async def foresee(self, made: Plan) -> Plan:
-        """What can be known to fail ends the attempt here; a deadlocked default is changed, where that is permitted."""
+        """What can be known to fail ends the attempt here; a default that would be refused is changed, where permitted."""
         revoke = self.app.settings.revoke_sessions
-        if await self.directory.lacking(made.removals, revoke=revoke, prefer=False):
+        if lacking := await self.directory.lacking(made.removals, revoke=revoke, prefer=False):
+            log.warning("attempt.lacks-permission", request_id=self.record.id, permissions=lacking)
             await self.end(Outcome.FAILED, Reason.GRAPH_FORBIDDEN)
         if not made.deadlocked:
             return made
-        target = plan.preferable(made.removals, made.default)
+        target = made.other_default
         if target is None or await self.directory.lacking((), revoke=False, prefer=True):
             await self.end(Outcome.FAILED, Reason.DEFAULT_METHOD_STUCK)
         assert target is not None
@@ -236,6 +242,11 @@ class Attempt:
                     log.warning("removal.forbidden", request_id=self.record.id, type=removal.method.type, cause=error.cause)
                     failures.forbidden = True
                     continue
+                except Exception as error:  # noqa: BLE001 raised once the rest is done
+                    failures.later = error
+                    if isinstance(error, Unavailable) and error.retry_after is not None:
+                        return failures  # asked to be left alone
+                    continue
                 if answer.gone:
                     self.gone(removal.method.type, removal.method.id, answer.request_id)
                 else:
@@ -251,7 +262,7 @@ class Attempt:
                 if target is None or not await self.prefer(target):
                     await self.app.clock.sleep(PASS_PAUSES[number])
             pending = refused
-        failures.stuck = True
+        failures.stuck = True  # or it is lag: the read-back is patient with it
         return failures
 
     def intent(self, removal: Removal) -> Callable[[Record], Record]:
@@ -267,6 +278,8 @@ class Attempt:
         """Step 7; also when there was nothing to remove."""
         if not self.app.settings.revoke_sessions or self.record.revoked_at is not None:
             return
+        if not self.record.removal_begun:
+            await self.claim.commit()  # whom this is done to is known before it is done
         try:
             request_id = await self.directory.revoke_sessions(self.subject_id)
         except Forbidden as error:
@@ -274,21 +287,26 @@ class Attempt:
             failures.forbidden = True
             return
         now = self.claim.now()
-        self.claim.stage(lambda record: replace(record, revoked_at=now))
+        self.claim.stage(lambda record: replace(journal.answered(record, WaitingFor.GRAPH), revoked_at=now))
         self.step(StepName.SESSIONS_REVOKED, None, request_id)
 
     async def read_back(self, first: tuple[Method, ...], failures: _Failures, listing: Inventory | None) -> NoReturn:
-        """Steps 8 and 9: what is registered now decides what may be said; meanwhile the ticket is looked at once more."""
+        """Steps 8 and 9: what is registered now decides what may be said; meanwhile the ticket is looked at once more.
+
+        Patience is with lag in the list, and with a default that is refused because of it.
+        """
         since = self.record.read_back_since or self.claim.now()
         self.claim.stage(lambda record: replace(record, read_back_since=since))
-        withdrawn = asyncio.ensure_future(self.withdrawn())
+        withdrawn = asyncio.create_task(self.withdrawn())
         try:
             for pause in (*READ_BACK_PAUSES, None):
                 listing = listing or await self.directory.methods(self.subject_id)
                 seen = plan.read_back(first, listing, self.record.removals, self.record.profile, self.record.accepted_at)
                 patient = self.claim.now() - since < READ_BACK_PATIENCE
+                if failures.stuck and patient:
+                    break
                 if not seen.still_there or not patient:
-                    self.step(StepName.READ_BACK, f"{len(listing.methods)} methods", listing.request_id)
+                    self.step(StepName.READ_BACK, _counted(listing), listing.request_id)
                     await self.end_read_back(bool(seen.still_there), seen.left_alone, failures, await withdrawn)
                 if pause is None:
                     break
@@ -296,7 +314,8 @@ class Attempt:
                 await self.app.clock.sleep(pause)
         finally:
             withdrawn.cancel()
-        raise Unavailable(WaitingFor.GRAPH, "removed methods are still listed", READ_BACK_AGAIN)
+            await asyncio.wait([withdrawn])
+        raise Unavailable(WaitingFor.GRAPH, "removed methods are still listed or refused", READ_BACK_AGAIN)
 
     async def end_read_back(
         self, still_there: bool, left_alone: tuple[LeftAlone, ...], failures: _Failures, withdrawn: bool
@@ -317,7 +336,8 @@ class Attempt:
             return False
         try:
             ticket = await self.desk.read(self.record.ticket)
-        except (Unavailable, Forbidden, TicketNotFound):
+        except Exception as error:  # noqa: BLE001 nothing of it may keep the attempt from its end
+            log.warning("ticket.not-looked-at-again", request_id=self.record.id, error=type(error).__name__)
             return False
         return bool(self.ticket_refusals(ticket, _profile(ticket)))
 
@@ -361,6 +381,10 @@ def _profile(ticket: Ticket) -> Profile | None:
     if not ticket.profile:
         return Profile.REQUIRE_REREGISTER
     return next((profile for profile in Profile if profile == ticket.profile), None)
+
+
+def _counted(listing: Inventory) -> str:
+    return "1 method" if len(listing.methods) == 1 else f"{len(listing.methods)} methods"
 
 
 def _may_be_noted(record: Record, reasons: tuple[Reason, ...], tables: frozenset[str]) -> bool:

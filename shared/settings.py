@@ -3,7 +3,7 @@
 The names and defaults are those of the settings table in README.md, which a test compares with this file.
 """
 
-import ipaddress
+import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -91,12 +91,8 @@ class _Reader:
 
 
 def loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return host is not None and ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """The names under which the SDKs, too, take a host for this machine."""
+    return host in ("localhost", "127.0.0.1", "::1")
 
 
 def _root(text: str) -> str:
@@ -176,8 +172,7 @@ def _connection(reader: _Reader, name: str) -> Connection:
     """The connection `name`: its value, or `name__…` for the managed identity. Azurite's shorthand is understood too."""
     text = reader.text(name)
     if text is not None:
-        if text != "UseDevelopmentStorage=true" and "AccountName=" not in text and "Endpoint=" not in text:
-            reader.problems[name] = "is not a storage connection string"
+        reader.value(name, None, _connection_string)
         return Connection(name, connection_string=text)
     parts = {part: reader.text(f"{name}__{part}") for part in _CONNECTION_PARTS}
     credential, account = parts["credential"], parts["accountName"]
@@ -189,16 +184,39 @@ def _connection(reader: _Reader, name: str) -> Connection:
     def service(kind: str) -> str | None:
         named = account is not None and re.fullmatch(r"[a-z0-9]{3,24}", account)
         derived = f"https://{account}.{kind}.core.windows.net" if named else None
-        return reader.value(f"{name}__{kind}ServiceUri", derived, lambda text: text if _service_url(text) else None)
+        return reader.value(f"{name}__{kind}ServiceUri", derived, _service_url)
 
     return Connection(name, None, service("queue"), service("table"), parts["clientId"])
 
 
-def _service_url(text: str) -> bool:
-    parts = urlsplit(text)
-    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname))):
-        raise ValueError("is not an https URL")
-    return True
+def _connection_string(text: str) -> None:
+    """As the storage SDKs read it: `UseDevelopmentStorage=true`, or an account with a key or a signature."""
+    fields = dict(part.split("=", 1) for part in text.strip(";").split(";") if "=" in part)
+    development = fields == {"UseDevelopmentStorage": "true"}
+    keyed = "AccountName" in fields and _base64(fields.get("AccountKey", ""))
+    signed = "SharedAccessSignature" in fields and ("AccountName" in fields or any(name.endswith("Endpoint") for name in fields))
+    if not (development or keyed or signed) or any("=" not in part for part in text.strip(";").split(";")):
+        raise ValueError("is not a storage connection string")
+
+
+def _base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
+
+
+def _service_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port_is_one = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_one = False
+    if not port_is_one or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("is not the address of a storage service")
+    if parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname)):
+        raise ValueError("must be https")
+    return text
 
 
 def _ticket_system(reader: _Reader) -> TicketSystem | None:

@@ -6,7 +6,7 @@ import structlog
 
 from shared import journal
 from shared.app import App
-from shared.ports import Conflict, Unavailable
+from shared.ports import Conflict, Unreadable
 
 log = structlog.get_logger()
 
@@ -20,8 +20,8 @@ async def sweep(app: App) -> int:
     for request_id in await app.journal.due(now, AT_ONCE):
         try:
             count += await _put_back(app, request_id, now)
-        except Unavailable as error:
-            log.warning("sweep.left", request_id=request_id, cause=error.cause)  # the others are not kept waiting for it
+        except Unreadable as error:
+            log.error("sweep.unreadable", request_id=request_id, cause=str(error))  # noqa: TRY400 the others go on
     return count
 
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 
+import structlog
 from azure.data.tables.aio import TableClient
 from azure.identity.aio import ManagedIdentityCredential
 from azure.storage.queue.aio import QueueServiceClient
@@ -27,6 +28,8 @@ from shared.ports import TicketDesk
 from shared.settings import Connection, Settings, SettingsInvalid
 
 VERSION = "0.1.0"
+
+log = structlog.get_logger()
 
 
 def _credential(client_id: str | None) -> ManagedIdentityCredential:
@@ -85,6 +88,10 @@ def _built(environment: Mapping[str, str], resources: AsyncExitStack) -> App | U
         return build(environment, resources)
     except SettingsInvalid as invalid:
         return Unready(invalid.problems, _host_queue(environment, resources))
+    except ValueError as error:  # an SDK is stricter than we are; it may quote the value
+        log.warning("settings.refused-by-sdk", error=type(error).__name__)
+        problems = {"settings": "an address or connection string is not accepted by its SDK"}
+        return Unready(problems, _host_queue(environment, resources))
 
 
 def _host_queue(environment: Mapping[str, str], resources: AsyncExitStack) -> StorageQueues | None:

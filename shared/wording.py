@@ -69,6 +69,10 @@ _COMMENT_DONE = (
     "multifactor authentication again. Nobody will call you or send you a link for this. If you did not ask for it, tell the "
     "service desk now."
 )
+_COMMENT_NOTHING = (
+    "No sign-in methods were registered for you that had to be reset. You will be asked to set up multifactor authentication "
+    "when you next sign in. Nobody will call you or send you a link for this. If you did not ask for it, tell the service desk."
+)
 _COMMENT_OTHERWISE = "This request needs a person to look at it. The service desk will be in touch."
 
 # ---- notes on the ticket
@@ -108,7 +112,8 @@ def outcome_note(record: Record, *, done_state: str | None, withdrawn: bool) -> 
         lines.append("The ticket no longer allowed this when it was finished; removal had begun, so it was carried to its end.")
     comment = None
     if record.mode is not Mode.DRY_RUN:
-        comment = f"{_COMMENT_DONE if record.outcome is Outcome.DONE else _COMMENT_OTHERWISE} {mark}"
+        done = _COMMENT_NOTHING if record.reason is Reason.NOTHING_TO_REMOVE else _COMMENT_DONE
+        comment = f"{done if record.outcome is Outcome.DONE else _COMMENT_OTHERWISE} {mark}"
     finished = record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE
     return Note(mark, "\n".join(lines), comment, done_state if finished else None)
 

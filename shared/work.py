@@ -13,7 +13,7 @@ from shared.app import App, Unready
 from shared.claim import Claim, LeaseLost
 from shared.journal import StaleFacts
 from shared.model import Outcome, Reason, WaitingFor
-from shared.ports import Forbidden, PersonNotFound, Unavailable
+from shared.ports import Forbidden, PersonNotFound, Unavailable, Unreadable
 from shared.record import OwedKind, Record, StepName
 from shared.reset import Attempt, Ended
 
@@ -49,6 +49,9 @@ async def handle(app: App | Unready, text: str, inserted_at: datetime | None) ->
             await turn(app, claim)
     except LeaseLost:
         log.warning("turn.lease-lost")
+    except Unreadable as error:
+        log.error("turn.unreadable", cause=str(error))  # noqa: TRY400 nothing of the record may be in a trace
+        await app.queue.put_aside(text)
     except Unavailable as later:
         log.warning("turn.put-back", waiting_for=later.waiting_for, cause=later.cause)
         await acceptance.put_back(app.queue, text, inserted_at)
@@ -56,17 +59,16 @@ async def handle(app: App | Unready, text: str, inserted_at: datetime | None) ->
 
 async def turn(app: App, claim: Claim) -> None:
     """Afterwards the request has ended and told so, or waits with its next try on the queue."""
-    was_open = claim.record.is_open
     desk = app.desk() if app.desk else None
     async with claim.held():
-        if was_open:
+        if claim.record.is_open:
             async with Attempt(app, claim, app.directory(), desk) as attempt:
                 await _work(app, attempt)
         if claim.record.waiting_for is WaitingFor.TICKET_SYSTEM:
             desk = None
-        # A turn that found the request ended repeats what a worker before it may have delivered half.
-        retry_after = await delivery.deliver(claim, app.queue, desk, repeat=not was_open)
-    if not claim.record.is_open:
+        ended = not claim.record.is_open
+        retry_after = await delivery.deliver(claim, app.queue, desk)
+    if ended:
         now, jitter = app.clock.now(), app.jitter()
         claim.stage(lambda record: journal.settle(record, retry_after, now, jitter))
     await claim.commit()
@@ -88,8 +90,10 @@ async def _work(app: App, attempt: Attempt) -> None:
     record = attempt.record
     try:
         async with asyncio.timeout(TURN_SECONDS):
-            if journal.out_of_tries(record, app.clock.now()):
+            if journal.out_of_tries(record):
                 await attempt.end(Outcome.FAILED, Reason.INTERNAL_ERROR)
+            if service := journal.may_not_ask(record, app.settings.give_up_after, app.clock.now()):
+                await attempt.end(Outcome.FAILED, _UNAVAILABLE[service])
             while True:
                 try:
                     await attempt.perform()
@@ -111,21 +115,23 @@ async def _work(app: App, attempt: Attempt) -> None:
     except Forbidden as refused:
         log.warning("attempt.forbidden", request_id=record.id, service=refused.service, cause=refused.cause)
         if attempt.record.removal_begun:  # a permission may come back: what was begun is tried on
-            _wait(app, attempt, None, None)
+            await _wait_or_give_up(app, attempt, Unavailable(refused.service, refused.cause), _FORBIDDEN[refused.service])
         else:
             await attempt.finish(Outcome.FAILED, _FORBIDDEN[refused.service])
     except Exception as error:
         log.exception("attempt.unclassified", request_id=record.id, error=type(error).__name__)
-        if attempt.record.tries >= journal.TRIES and not attempt.record.removal_begun:
+        begun, now = attempt.record.removal_begun, app.clock.now()
+        hopeless = journal.carried_on_for_long(attempt.record, now) if begun else attempt.record.tries >= journal.TRIES
+        if hopeless:
             await attempt.finish(Outcome.FAILED, Reason.INTERNAL_ERROR)
         else:
             _wait(app, attempt, None, None)
 
 
-async def _wait_or_give_up(app: App, attempt: Attempt, later: Unavailable) -> None:
+async def _wait_or_give_up(app: App, attempt: Attempt, later: Unavailable, reason: Reason | None = None) -> None:
     log.warning("attempt.waits", request_id=attempt.record.id, waiting_for=later.waiting_for, cause=later.cause)
     if journal.given_up(attempt.record, later.waiting_for, app.settings.give_up_after, app.clock.now()):
-        await attempt.finish(Outcome.FAILED, _UNAVAILABLE[later.waiting_for])
+        await attempt.finish(Outcome.FAILED, reason or _UNAVAILABLE[later.waiting_for])
     else:
         _wait(app, attempt, later.waiting_for, later.retry_after)
 
@@ -133,7 +139,8 @@ async def _wait_or_give_up(app: App, attempt: Attempt, later: Unavailable) -> No
 def _wait(app: App, attempt: Attempt, waiting_for: WaitingFor | None, retry_after: timedelta | None) -> None:
     """The wait is staged; one that is long enough for the desk to wonder is told to the ticket, once."""
     now, jitter = app.clock.now(), app.jitter()
-    attempt.claim.stage(lambda record: journal.wait(record, waiting_for, retry_after, now, jitter))
+    give_up_after = app.settings.give_up_after
+    attempt.claim.stage(lambda record: journal.wait(record, waiting_for, retry_after, now, jitter, give_up_after))
     record = attempt.record
     waits_long = record.next_try_at is not None and record.next_try_at - now >= NOTE_WAITS_FROM
     waits_for_long = any(now - outage.since >= NOTE_WAITS_FROM for outage in record.outages)

@@ -1,6 +1,9 @@
 """The three queues: requests, results, and what nothing can be made of. Made on first use where infrastructure has not."""
 
+import contextlib
 import json
+import math
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +12,8 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.adapters.storage import answering
+from shared.model import WaitingFor
+from shared.ports import Conflict, Unavailable
 
 REQUESTS = "mfa-requests"
 RESULTS = "mfa-results"
@@ -35,7 +40,7 @@ class StorageQueues:
         await self._send(RESULTS, json.dumps(event))
 
     async def ping(self) -> None:
-        async with answering():
+        async with _answering():
             for name in (REQUESTS, RESULTS):
                 try:
                     await self._clients[name].get_queue_properties()
@@ -43,13 +48,23 @@ class StorageQueues:
                     await _create(self._clients[name])
 
     async def _send(self, name: str, text: str, delay: timedelta = timedelta()) -> None:
-        client = self._clients[name]
-        async with answering():
+        client, seconds = self._clients[name], math.ceil(delay.total_seconds())
+        async with _answering():
             try:
-                await client.send_message(text, visibility_timeout=int(delay.total_seconds()), time_to_live=NEVER)
+                await client.send_message(text, visibility_timeout=seconds, time_to_live=NEVER)
             except ResourceNotFoundError:
                 await _create(client)
-                await client.send_message(text, visibility_timeout=int(delay.total_seconds()), time_to_live=NEVER)
+                await client.send_message(text, visibility_timeout=seconds, time_to_live=NEVER)
+
+
+@contextlib.asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """A queue has no conditions: a conflict is one that is being deleted."""
+    try:
+        async with answering():
+            yield
+    except Conflict as error:
+        raise Unavailable(WaitingFor.STORAGE, "conflict") from error
 
 
 async def _create(client: QueueClient) -> None:

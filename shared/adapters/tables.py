@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from shared import journal
 from shared.adapters.storage import answering
-from shared.model import WaitingFor
-from shared.ports import Conflict, Stored, Unavailable
+from shared.parallel import together
+from shared.ports import Conflict, Stored, Unreadable
 from shared.record import RECORD_JSON, Record, SeenEvent
 
 TABLE = "reregisterjournal"
@@ -42,18 +42,16 @@ class TableJournal:
         self._client = client
 
     async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
-        rows = [f"r-{request_id}"] + ([f"e-{event_key}"] if event_key else [])
-        wanted = " or ".join(f"RowKey eq '{row}'" for row in rows)
-        found: dict[str, Any] = {}
         async with answering():
-            try:
-                query = self._client.query_entities(f"PartitionKey eq '{_PARTITION}' and ({wanted})")
-                async for entity in query:
-                    found[entity["RowKey"]] = entity
-            except ResourceNotFoundError:
-                await self._create()
-        record, event = found.get(rows[0]), found.get(rows[-1]) if event_key else None
+            record, event = await together(self._row(f"r-{request_id}"), self._row(f"e-{event_key}") if event_key else _nothing())
         return (_stored(record) if record else None), (_seen(event) if event else None)
+
+    async def _row(self, row: str) -> Any:
+        """One point read: a filter with `or` would read the whole partition."""
+        try:
+            return await self._client.get_entity(_PARTITION, row)
+        except ResourceNotFoundError:
+            return None
 
     async def commit(self, record: Record, version: Any, seen: SeenEvent | None = None) -> Stored:
         due = _due_row(record)
@@ -107,6 +105,10 @@ class TableJournal:
                 raise
 
 
+async def _nothing() -> None:
+    return None
+
+
 def _entity(row: str, **properties: Any) -> Entity:
     return {"PartitionKey": _PARTITION, "RowKey": row, **properties}
 
@@ -127,7 +129,7 @@ def _stored(entity: Any) -> Stored:
         record = journal.check(RECORD_JSON.validate_json(document))
         return Stored(record, Version(entity.metadata["etag"], entity["due"]))
     except (KeyError, ValidationError, journal.IllegalRecord) as error:
-        raise Unavailable(WaitingFor.STORAGE, f"the record {entity['RowKey']} contradicts itself") from error
+        raise Unreadable(f"the record {entity['RowKey']} contradicts itself") from error
 
 
 def _event_entity(seen: SeenEvent) -> Entity:

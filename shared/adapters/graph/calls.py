@@ -96,7 +96,7 @@ class Calls:
     ) -> Answer:
         """The answer when it is a success or its status is in `accept`.
 
-        Else 404 is `PersonNotFound`, 401 and 403 are `Forbidden`, statuses that pass are `Unavailable`, as are timeouts, lost
+        Else 404 is `PersonNotFound`, 403 is `Forbidden`, statuses that pass and 401 are `Unavailable`, as are timeouts, lost
         connections, no token and a success that is not Graph's; the rest is `UnexpectedAnswer`. `call` names the call in errors.
         """
         request.add_request_options([_AS_IT_IS])
@@ -165,7 +165,9 @@ def _judged(call: str, response: httpx.Response, accept: Collection[int], now: d
         raise _unavailable(f"{answer}: not Graph's own answer")
     if response.is_success or answer.status in accept:
         return answer
-    if answer.status in {401, 403}:
+    if answer.status == 401:  # a token that has just expired, or was just revoked, passes
+        raise _unavailable(str(answer))
+    if answer.status == 403:
         raise Forbidden(WaitingFor.GRAPH, str(answer))
     if answer.status == 404:
         raise PersonNotFound(str(answer))
