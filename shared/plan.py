@@ -5,7 +5,7 @@ Microsoft documents no single action for *require re-register*; what the admin c
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.model import Action, Inventory, LeftAlone, Method, Profile, Removal, Why
@@ -84,6 +84,10 @@ class Plan:
         """A default to choose so that the present one may be deleted: what stays, else what goes last."""
         staying = next((_PREFERENCES[_kind(method)] for method in self.staying if _kind(method) in _PREFERENCES), None)
         return staying or preferable(self.removals, self.default)
+
+    def with_default(self, default: str) -> "Plan":
+        """The same plan after the default was changed."""
+        return replace(self, removals=in_order(self.removals, default), default=default)
 
 
 def _kind(method: Method) -> str:

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from shared import acceptance, delivery, journal, wording
+from shared import acceptance, delivery, journal, reset, wording
 from shared.app import App, Unready
+from shared.attempt import Attempt, Ended
 from shared.claim import Claim, LeaseLost
 from shared.journal import StaleFacts
 from shared.model import Outcome, Reason, WaitingFor
 from shared.ports import Forbidden, PersonNotFound, Unavailable, Unreadable
 from shared.record import OwedKind, Record, StepName
-from shared.reset import Attempt, Ended
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ async def _work(app: App, attempt: Attempt) -> None:
                 await attempt.end(Outcome.FAILED, _UNAVAILABLE[service])
             while True:
                 try:
-                    await attempt.perform()
+                    await reset.perform(attempt)
                 except StaleFacts:
                     log.info("attempt.facts-stale", request_id=record.id)
     except Ended:

@@ -1,0 +1,104 @@
+"""One attempt in the hands of one worker: what it knows, what it has to work with, and how it ends."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+import structlog
+
+from shared import delivery, journal, wording
+from shared.app import App
+from shared.claim import Claim
+from shared.model import Inventory, Note, Outcome, Reason, WaitingFor
+from shared.ports import Directory, TicketDesk
+from shared.record import OwedKind, Record, StepName
+
+log = structlog.get_logger()
+
+
+class Ended(Exception):
+    """The attempt has been given its outcome; the rest of the turn is skipped."""
+
+
+class Attempt:
+    """Holds the claim and this invocation's directory and desk. A context: what goes on beside it is over when it is left."""
+
+    def __init__(self, app: App, claim: Claim, directory: Directory, desk: TicketDesk | None) -> None:
+        self.app = app
+        self.claim = claim
+        self.directory = directory
+        self.desk = desk
+        self._telling: asyncio.Task[object] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._telling is not None:
+            if kind is not None:
+                self._telling.cancel()
+            await asyncio.wait([self._telling])
+
+    @property
+    def record(self) -> Record:
+        return self.claim.record
+
+    @property
+    def subject_id(self) -> str:
+        assert self.record.pins.subject_id is not None
+        return self.record.pins.subject_id
+
+    # ---- what is remembered
+
+    def step(self, name: StepName, detail: str | None = None, request_id: str | None = None) -> None:
+        now = self.claim.now()
+        self.claim.stage(lambda record: journal.step(record, name, now, detail, request_id))
+
+    def listed(self, name: StepName, listing: Inventory) -> None:
+        count = len(listing.methods)
+        self.step(name, "1 method" if count == 1 else f"{count} methods", listing.request_id)
+
+    def gone(self, kind: str, method_id: str, request_id: str | None) -> None:
+        now = self.claim.now()
+        self.claim.stage(lambda record: journal.gone(journal.answered(record, WaitingFor.GRAPH), kind, method_id, now))
+        self.step(StepName.METHOD_REMOVED, kind, request_id)
+
+    def owe_note(self, kind: OwedKind, write: Callable[[Record], Note]) -> None:
+        now = self.claim.now()
+        self.claim.stage(lambda record: journal.owe(record, kind, delivery.note_content(write(record)), now))
+
+    def tell_start(self, activity: str) -> None:
+        """The start note is on its way to a ticket with this `activity`, unless it stands there; nothing waits for it."""
+        if self._telling is None and wording.marker(self.record, OwedKind.START_NOTE) not in activity:
+            self.owe_note(OwedKind.START_NOTE, wording.start_note)
+            self._telling = asyncio.create_task(delivery.deliver(self.claim, self.app.queue, self.desk))
+
+    # ---- the end
+
+    async def end(self, outcome: Outcome, *reasons: Reason, **more: Any) -> NoReturn:
+        await self.finish(outcome, *reasons, **more)
+        raise Ended
+
+    async def finish(self, outcome: Outcome, *reasons: Reason, withdrawn: bool = False, **more: Any) -> None:
+        """The outcome and everything it owes are stored in one conditional write."""
+        now = self.claim.now()
+        system = self.app.settings.ticket_system
+        noted = self.desk is not None and _may_be_noted(self.record, reasons, self.app.settings.limits.ticket_tables)
+
+        def ending(record: Record) -> Record:
+            record = journal.end(record, outcome, reasons, now, **more)
+            record = journal.owe(record, OwedKind.RESULT, delivery.event_content(wording.result_event(record)), now)
+            if not noted:
+                return record
+            note = wording.outcome_note(record, done_state=system.done_state if system else None, withdrawn=withdrawn)
+            return journal.owe(record, OwedKind.OUTCOME_NOTE, delivery.note_content(note), now)
+
+        await self.claim.commit(ending)
+        record = self.record
+        log.info("attempt.ended", request_id=record.id, attempt=record.attempt, outcome=outcome, reasons=record.reasons)
+
+
+def _may_be_noted(record: Record, reasons: tuple[Reason, ...], tables: frozenset[str]) -> bool:
+    """A ticket that is not ours to read, or is not the one that was named, is not written to either."""
+    return record.ticket is not None and record.ticket.table in tables and Reason.TICKET_NOT_FOUND not in reasons
