@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from sandbox.processes import ROOT, Child
@@ -50,17 +50,21 @@ class _Listening:
 class Azurite:
     """A started Azurite; `ready()` (or `hello()`, which blocks) fills `accounts`, `stop()` ends it and forgets all data."""
 
-    def __init__(self, accounts: int = 1) -> None:
+    def __init__(self, accounts: int = 1, access_log: Callable[[str], None] | None = None) -> None:
         self._keys = {f"sandbox{n}": base64.b64encode(secrets.token_bytes(64)).decode() for n in range(1, accounts + 1)}
         self.accounts: tuple[Account, ...] = ()
         node = NODE.read_text().strip() if NODE.is_file() else "node"
         options = [
-            "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent",
+            "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", *([] if access_log else ["--silent"]),
             *(part for name in SERVICES for part in (f"--{name}Port", "0", f"--{name}KeepAliveTimeout", str(KEEP_ALIVE))),
         ]  # fmt: skip
         known = ";".join(f"{name}:{key}" for name, key in self._keys.items())
         self.child = Child(
-            "azurite", [node, SCRIPT, *options], env={**os.environ, "AZURITE_ACCOUNTS": known}, greeting=_Listening()
+            "azurite",
+            [node, SCRIPT, *options],
+            env={**os.environ, "AZURITE_ACCOUNTS": known},
+            greeting=_Listening(),
+            on_line=access_log,
         )
 
     def _filled(self, roots: dict[str, str]) -> "Azurite":
@@ -82,9 +86,9 @@ class Azurite:
 
 
 @contextlib.asynccontextmanager
-async def azurite(accounts: int = 1) -> AsyncIterator[tuple[Account, ...]]:
-    """Yields that many storage accounts, empty and reachable."""
-    emulator = Azurite(accounts)
+async def azurite(accounts: int = 1, access_log: Callable[[str], None] | None = None) -> AsyncIterator[tuple[Account, ...]]:
+    """Yields that many storage accounts, empty and reachable; `access_log` is given a line for each request they get."""
+    emulator = Azurite(accounts, access_log)
     try:
         yield (await emulator.ready()).accounts
     finally:

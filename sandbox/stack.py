@@ -295,9 +295,12 @@ async def stack(
     port: int = 0,
     on_line: Callable[[str], None] | None = None,
     host_options: tuple[str, ...] = (),
+    storage_log: Callable[[str], None] | None = None,
     **settings: str,
 ) -> AsyncIterator[Stack]:
     """Everything up and ready, with the app unless `app` is false; nothing of it is left afterwards.
+
+    `storage_log` is given each line of Azurite's access log.
 
     Enforces by default, with full reset allowed: the sandbox is for seeing things happen.
     """
@@ -320,7 +323,7 @@ async def stack(
         start("identity")
         start("graph", "--seed", directory / "graph.json")
         start("servicenow", "--seed", directory / "servicenow.json", "--audience", AUDIENCE)
-        accounts = await resources.enter_async_context(azurite(accounts=2))
+        accounts = await resources.enter_async_context(azurite(accounts=2, access_log=storage_log))
         session = await resources.enter_async_context(aiohttp.ClientSession())
         identity, graph, servicenow = [Remote(session, (await child.ready())["url"]) for child in children]
         made = Stack(
@@ -346,7 +349,7 @@ async def stack(
                 **settings,
             },
             webhook_key=webhook_key,
-            function_key=secrets.token_urlsafe(24),
+            function_key=secrets.token_hex(24),
             session=session,
             host_options=host_options,
             on_line=on_line,

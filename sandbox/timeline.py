@@ -71,6 +71,12 @@ class Teller:
     def document(self, value: Any) -> None:
         self.page(as_json(value))
 
+    def commands(self, what: str, lines: Iterable[str]) -> None:
+        """Lines for a shell below what they are for; never broken, so that they can be copied."""
+        self._console.print(f"\n[dim]# {escape(what)}[/]")
+        for line in lines:
+            self._plain(line)
+
     def moment(self, at: datetime, since: datetime, what: str, request_id: str = "") -> None:
         """One line of a timeline: how long after `since`, what, and Graph's id of the call if there was one."""
         when = f"{(at - since).total_seconds():+6.2f} s"
