@@ -71,7 +71,7 @@ class TableJournal:
                 if error.status_code != 404:
                     raise
                 await self._create()
-                answers = await self._client.submit_transaction(operations)
+                raise Conflict from error  # others may have been quicker: the caller reads again
         return Stored(record, Version(str(answers[0]["etag"]), due))
 
     async def due(self, now: datetime, limit: int) -> tuple[str, ...]:

@@ -1,33 +1,72 @@
-"""The running product: one stack for the whole tier, and a way to start another one for tests that need it different."""
+"""The running product: one stack for the whole tier, a way to start another one, and what is told in the background meanwhile."""
 
-import functools
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 
 from sandbox import stack as sandbox
 from sandbox.stack import Stack
-from tests.e2e.story import Another
+from tests.e2e.story import Another, Story
 
 SHARED_SETTINGS = {"SERVICENOW_PROFILE_FIELD": "u_profile", "SERVICENOW_DONE_STATE": "3"}
 """What the shared stack has besides the sandbox's own settings."""
 
 
+@dataclass
+class Traces:
+    """Every line that any host has printed in this session, and the stacks that they came from."""
+
+    lines: list[str] = field(default_factory=list)
+    stacks: list[Stack] = field(default_factory=list)
+
+
 @pytest.fixture(scope="session")
-def host_lines() -> list[str]:
-    """Every line that any host has printed so far, in this tier."""
-    return []
+def traces() -> Traces:
+    return Traces()
+
+
+@pytest.fixture(scope="session")
+def another(traces: Traces) -> Another:
+    """Starts a stack of a test's own; takes the same arguments as `sandbox.stack.stack`."""
+
+    @asynccontextmanager
+    async def start(**options: Any) -> AsyncIterator[Stack]:
+        async with sandbox.stack(on_line=traces.lines.append, **options) as running:
+            traces.stacks.append(running)
+            yield running
+
+    return start
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stack(host_lines: list[str]) -> AsyncIterator[Stack]:
+async def stack(another: Another, being_told: object) -> AsyncIterator[Stack]:
     """Runs for the whole tier, enforcing: each test brings a person and a ticket of its own and leaves no fault behind."""
-    async with sandbox.stack(on_line=host_lines.append, **SHARED_SETTINGS) as running:
+    del being_told
+    async with another(**SHARED_SETTINGS) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def another(host_lines: list[str]) -> Another:
-    """Starts a stack of a test's own; takes the same arguments as `sandbox.stack.stack`."""
-    return functools.partial(sandbox.stack, on_line=host_lines.append)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def being_told(request: pytest.FixtureRequest, another: Another) -> AsyncIterator[Mapping[Story, asyncio.Task[None]]]:
+    """The stories that this session has tests for, under way since its first test on the shared stack."""
+    stories = [
+        cast("Story", item.callspec.params["story"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "story" in item.callspec.params
+    ]
+    if not stories:
+        yield {}
+        return
+    async with another() as shared:
+        tasks = {story: asyncio.ensure_future(story(shared, another)) for story in stories}
+        try:
+            yield tasks
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)

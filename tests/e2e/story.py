@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,9 @@ from sandbox.stack import Stack, cloud_event
 type Another = Callable[..., AbstractAsyncContextManager[Stack]]
 """Starts a stack of the test's own, with these settings; its host's lines are collected with all others."""
 
+type Story = Callable[[Stack, Another], Awaitable[None]]
+"""What happens while other tests run; given a stack that all stories share."""
+
 NEUTRAL = "This request needs a person to look at it. The service desk will be in touch."
 PHONE = "+1 2065550199"
 DEVICE = "Verily unusual handset"
@@ -36,16 +39,13 @@ def usual_methods() -> tuple[Method, ...]:
     return phone("mobile", PHONE), authenticator(DEVICE), software_oath()
 
 
-async def eventually[T](look: Callable[[], Any], wanted: Callable[[T], Any] = bool, *, within: float = 30) -> T:
+async def eventually[T](look: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool, *, within: float = 30) -> T:
     """What `look` says once it is `wanted`; `AssertionError` with the last that it said when that does not come about."""
-    seen: Any = None
-    try:
-        async with asyncio.timeout(within):
-            while not wanted(seen := await look()):
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"not so within {within} s: {seen}") from None
-    return seen  # type: ignore[no-any-return]
+    deadline = time.monotonic() + within
+    while not wanted(seen := await look()):
+        assert time.monotonic() < deadline, f"not so within {within} s: {seen}"
+        await asyncio.sleep(0.1)
+    return seen
 
 
 # ---- results
@@ -60,7 +60,7 @@ async def told(stack: Stack, wanted: Callable[[dict[str, Any]], bool] = lambda _
 async def told_about(stack: Stack, event: Mapping[str, Any], *, within: float = 30) -> dict[str, Any]:
     """The latest result for this event: by the cause that it names, or by its ticket."""
     cause, ticket = {"source": event["source"], "id": event["id"]}, event["data"].get("ticket")
-    found: list[dict[str, Any]] = await eventually(
+    found = await eventually(
         lambda: told(stack, lambda data: data.get("cause") == cause or (ticket is not None and data.get("ticket") == ticket)),
         within=within,
     )
@@ -183,7 +183,7 @@ async def accepted(stack: Stack, ticket: Mapping[str, Any]) -> str:
         answers = await stack.answers(ticket)
         return [json.loads(answer["body"])["id"] for answer in answers if answer.get("status") in (200, 202)]
 
-    found: list[str] = await eventually(ids)
+    found = await eventually(ids)
     return found[0]
 
 
@@ -196,6 +196,17 @@ async def case(stack: Stack, *methods: Method, approved: bool = True, person: st
     else:
         await stack.servicenow.post("/_sim/send", {"ticket": opened["number"]})
     return Case(stack, await accepted(stack, opened), name, (await stack.person(name))["id"], opened)
+
+
+async def ticket_for(stack: Stack, **person: Any) -> tuple[dict[str, Any], str, str]:
+    """A ticket that still awaits approval; its person's name and object id."""
+    name, person_id = await hired(stack, **person)
+    return await stack.open_ticket(name), name, person_id
+
+
+async def approved(stack: Stack, ticket: dict[str, Any], name: str, person_id: str) -> Case:
+    await stack.approve(ticket)
+    return Case(stack, await accepted(stack, ticket), name, person_id, ticket)
 
 
 def for_ticket(ticket: Mapping[str, Any], **attributes: Any) -> dict[str, Any]:

@@ -61,6 +61,14 @@ async def test_an_approved_ticket_makes_exactly_its_person_register_again_and_sa
     assert data["leftAlone"] == status["leftAlone"]
 
 
+async def test_health_says_which_version_runs_in_which_mode_and_that_nothing_fails(stack: Stack) -> None:
+    health = await stack.session.get(f"{stack.app.url}/api/health")
+    body = await health.json()
+    assert health.status == 200
+    assert (body["mode"], body["failing"]) == ("enforce", [])
+    assert body["version"]
+
+
 async def test_what_the_steps_say_can_be_found_in_graphs_own_log(stack: Stack) -> None:
     reset = await case(stack)
     status = await reset.ended()
