@@ -17,8 +17,8 @@ from shared.removal import Failures
 
 log = structlog.get_logger()
 
-PAUSES = (0.5, 1.0, 2.0, 4.0, 6.0)
-AGAIN = timedelta(seconds=15)
+PAUSES = (0.5, 1.0, 2.0, 3.0)  # then the queue waits for us
+AGAIN = timedelta(seconds=10)
 PATIENCE = timedelta(seconds=60)
 
 
