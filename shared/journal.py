@@ -29,6 +29,10 @@ LONGEST_DELAY = timedelta(days=6)  # the queue allows 7 days
 BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
 
 
+# Waits that only a human or the hour ends
+WITHOUT_LIMIT = frozenset({WaitingFor.RATE_LIMIT, WaitingFor.BREAKER, WaitingFor.PAUSED})
+
+
 class StaleFacts(Exception):
     """An event for the ticket arrived after its facts were read: they must be read again before it may be refused."""
 
@@ -116,8 +120,8 @@ def admit(
         return answered(Taken.FINAL, record)
     if _arrived_during(record, event, arrived_at):
         return answered(Taken.JOINED, record)
-    recent = tuple(at for at in record.attempts_opened if now - at < timedelta(hours=24) and record.mode is mode)
-    if len(recent) >= ATTEMPTS_PER_DAY:
+    recent = tuple(at for at in record.attempts_opened if now - at < timedelta(hours=24))
+    if sum((at in record.dry_runs) is (mode is Mode.DRY_RUN) for at in recent) >= ATTEMPTS_PER_DAY:  # dry runs count for nothing
         return answered(Taken.EXHAUSTED, record)
     return answered(Taken.REOPENED, _reopen(replace(record, attempts_opened=recent), event, message, arrived_at, mode, now))
 
@@ -152,6 +156,7 @@ def _open(event: Event, message: str, arrived_at: datetime, mode: Mode, now: dat
         message=message,
         attempt=1,
         attempts_opened=(arrived_at,),
+        dry_runs=(arrived_at,) if mode is Mode.DRY_RUN else (),
         mode=mode,
         profile=event.profile or Profile.REQUIRE_REREGISTER,
         event_time=event.time,
@@ -168,6 +173,10 @@ def _reopen(record: Record, event: Event, message: str, arrived_at: datetime, mo
         _open(event, message, arrived_at, mode, now),
         attempt=record.attempt + 1,
         attempts_opened=(*record.attempts_opened, arrived_at),
+        dry_runs=(
+            *(at for at in record.dry_runs if at in record.attempts_opened),
+            *((arrived_at,) if mode is Mode.DRY_RUN else ()),
+        ),
         pins=record.pins,
         owed=record.owed,
         lease=record.lease,  # who is delivering what the last attempt owes goes on with that
@@ -249,6 +258,8 @@ def wait(
     Before the first removal it is woken to be given up in time, even if it may not ask again by then. A `Retry-After` of
     nothing is no reason for a storm.
     """
+    if record.status is Status.WAITING and record.updated_at == now:
+        return record
     asked = retry_after if retry_after is not None and retry_after >= timedelta(seconds=1) else None
     next_try_at = now + min(asked or backoff(record.waits, jitter), LONGEST_DELAY)
     outages = record.outages
@@ -256,7 +267,7 @@ def wait(
         outage = next((one for one in outages if one.service == waiting_for), Outage(waiting_for, now))
         outage = replace(outage, not_before=now + asked if asked else None)
         outages = (*(one for one in outages if one.service != waiting_for), outage)
-        if not record.removal_begun:
+        if not record.removal_begun and waiting_for not in WITHOUT_LIMIT:
             next_try_at = min(next_try_at, max(outage.since + give_up_after, now + BACKOFF_FIRST))
     return replace(
         record,
@@ -280,7 +291,8 @@ def answered(record: Record, service: WaitingFor) -> Record:
 def given_up(record: Record, service: WaitingFor, give_up_after: timedelta, now: datetime) -> bool:
     """Whether an outage has lasted too long; what was begun is carried on for 7 days."""
     limit = CARRY_ON if record.removal_begun else give_up_after
-    return any(outage.service == service and now - outage.since >= limit for outage in record.outages)
+    since = [outage.since for outage in record.outages if outage.service == service]
+    return service not in WITHOUT_LIMIT and any(now - at >= limit for at in since)
 
 
 def may_not_ask(record: Record, give_up_after: timedelta, now: datetime) -> WaitingFor | None:
@@ -409,7 +421,7 @@ def undelivered(record: Record, owed: Owed) -> Record:
     return replace(
         record,
         owed=tuple(
-            replace(other, tried=other.tried + 1) if (other.kind, other.attempt) == (owed.kind, owed.attempt) else other
+            replace(other, tried=owed.tried + 1) if (other.kind, other.attempt) == (owed.kind, owed.attempt) else other
             for other in record.owed
         ),
     )

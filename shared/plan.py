@@ -72,9 +72,11 @@ class Plan:
     def deadlocked(self) -> bool:
         """Graph is known to refuse the default: a default goes last, but another method stays, or must go after it.
 
-        The alternate mobile number goes before the mobile number in any case.
+        The alternate mobile number goes before the mobile number in any case. Where what stays may be the default itself,
+        nothing is known.
         """
-        if not any(_is_default(removal.method, self.default) for removal in self.removals):
+        may_be_default = [removal.method for removal in self.removals if _is_default(removal.method, self.default)]
+        if not may_be_default or any(_is_default(method, self.default) for method in self.staying):
             return False
         ids = {removal.method.id for removal in self.removals}
         return bool(self.staying) or (self.default == "voiceAlternateMobile" and {MOBILE, ALTERNATE_MOBILE} <= ids)

@@ -144,6 +144,7 @@ class Record:
     outages: tuple[Outage, ...] = ()
     lease: Lease | None = None
     put_back_at: datetime | None = None
+    dry_runs: tuple[datetime, ...] = ()  # which of `attempts_opened` were accepted as such
 
     pins: Pins = Pins()
     facts_read_at: datetime | None = None

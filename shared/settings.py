@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -95,14 +95,22 @@ def loopback(host: str | None) -> bool:
     return host in ("localhost", "127.0.0.1", "::1")
 
 
-def _root(text: str) -> str:
-    """An absolute URL of a service, without path, query or user; `http` only on a loopback host."""
+_HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+
+
+def _address(text: str) -> SplitResult | None:
+    """The parts of a URL whose host and port can be one."""
     try:
         parts = urlsplit(text)
-        port_is_one = parts.port is None or parts.port > 0
+        return parts if _HOST.fullmatch(parts.netloc.rpartition("@")[2]) and parts.hostname and parts.port != 0 else None
     except ValueError:
-        port_is_one = False
-    if not port_is_one or not parts.hostname or parts.scheme not in ("http", "https"):
+        return None
+
+
+def _root(text: str) -> str:
+    """An absolute URL of a service, without path, query or user; `http` only on a loopback host."""
+    parts = _address(text)
+    if parts is None or parts.scheme not in ("http", "https"):
         raise ValueError("is not an absolute http(s) URL")
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("must be the root of a service, without path, query or user")
@@ -207,12 +215,8 @@ def _base64(text: str) -> bool:
 
 
 def _service_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        port_is_one = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_one = False
-    if not port_is_one or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+    parts = _address(text)
+    if parts is None or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("is not the address of a storage service")
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback(parts.hostname)):
         raise ValueError("must be https")
@@ -226,11 +230,11 @@ def _ticket_system(reader: _Reader) -> TicketSystem | None:
     user_field = reader.value("SERVICENOW_USER_FIELD", "user_name", field_name)
     profile_field = reader.value("SERVICENOW_PROFILE_FIELD", None, field_name)
     done_state = reader.value("SERVICENOW_DONE_STATE", None, _matching(re.compile(r"-?[0-9a-z_]{1,40}"), "a state value"))
-    if url is None:
+    if reader.text("SERVICENOW_URL") is None:
         return None
-    if audience is None and "SERVICENOW_AUDIENCE" not in reader.problems:
-        reader.problems["SERVICENOW_AUDIENCE"] = "is required with SERVICENOW_URL"
-    return TicketSystem(url, audience or "", user_field, profile_field, done_state)
+    if audience is None:
+        reader.problems.setdefault("SERVICENOW_AUDIENCE", "is required with SERVICENOW_URL")
+    return TicketSystem(url or "", audience or "", user_field, profile_field, done_state)
 
 
 def load(environment: Mapping[str, str]) -> Settings:
