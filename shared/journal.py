@@ -205,12 +205,14 @@ def claim(record: Record, owner: str, now: datetime, lease: timedelta, mode: Mod
     if not record.is_open:
         return claimed
     begun = record.removal_begun
+    downgraded = mode is Mode.DRY_RUN and record.mode is Mode.ENFORCE and not begun
     return replace(
         claimed,
         status=Status.RUNNING,
         waiting_for=None,
         tries=record.tries if begun else record.tries + 1,
-        mode=Mode.DRY_RUN if mode is Mode.DRY_RUN and not begun else record.mode,
+        mode=Mode.DRY_RUN if downgraded else record.mode,
+        dry_runs=(*record.dry_runs, record.attempts_opened[-1]) if downgraded else record.dry_runs,
     )
 
 
@@ -275,7 +277,7 @@ def wait(
         waiting_for=waiting_for,
         next_try_at=next_try_at,
         waits=record.waits + 1,
-        tries=record.tries if waiting_for is None else 0,
+        tries=record.tries if waiting_for is None else max(record.tries - 1, 0),
         outages=outages,
         lease=None,
         updated_at=now,

@@ -65,10 +65,6 @@ class Plan:
     staying: tuple[Method, ...] = ()
 
     @property
-    def has_unknown(self) -> bool:
-        return any(left.why is Why.UNKNOWN_TYPE for left in self.left_alone)
-
-    @property
     def deadlocked(self) -> bool:
         """Graph is known to refuse the default: a default goes last, but another method stays, or must go after it.
 

@@ -199,11 +199,13 @@ def _connection(reader: _Reader, name: str) -> Connection:
 
 def _connection_string(text: str) -> None:
     """As the storage SDKs read it: `UseDevelopmentStorage=true`, or an account with a key or a signature."""
-    fields = dict(part.split("=", 1) for part in text.strip(";").split(";") if "=" in part)
-    development = fields == {"UseDevelopmentStorage": "true"}
-    keyed = "AccountName" in fields and _base64(fields.get("AccountKey", ""))
-    signed = "SharedAccessSignature" in fields and ("AccountName" in fields or any(name.endswith("Endpoint") for name in fields))
-    if not (development or keyed or signed) or any("=" not in part for part in text.strip(";").split(";")):
+    parts = [part.partition("=") for part in text.strip(";").split(";")]
+    fields = {name.strip().lower(): value for name, _, value in parts}
+    development = fields == {"usedevelopmentstorage": "true"}
+    keyed = "accountname" in fields and _base64(fields.get("accountkey", ""))
+    addressed = "accountname" in fields or any(name.endswith("endpoint") for name in fields)
+    signed = "sharedaccesssignature" in fields and addressed
+    if not (development or keyed or signed) or not all(equals for _, equals, _ in parts):
         raise ValueError("is not a storage connection string")
 
 

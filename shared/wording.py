@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.intake import WEBHOOK_SOURCE
 from shared.journal import event_request_id
 from shared.model import Cause, Mode, Note, Outcome, Profile, Reason, TicketRef, WaitingFor
 from shared.record import OwedKind, Record, RemovalEntry
@@ -160,7 +161,7 @@ def result_event(record: Record) -> dict[str, Any]:
     }
     if record.ticket:
         data["ticket"] = _ticket(record.ticket)
-    else:
+    if record.cause.source != WEBHOOK_SOURCE:  # a message: its sender knows it by this
         data["cause"] = _cause(record.cause)
     if record.pins.subject_id:
         data["subjectId"] = record.pins.subject_id
@@ -291,9 +292,9 @@ _TITLES = {
 }
 
 
-def problem(status: int, detail: str, *, pointer: str | None = None, retry_after: int | None = None, **more: Any) -> Answer:
+def problem(status: int, detail: str, *, pointer: str | None = None, retry_after: int | None = None) -> Answer:
     """An RFC 9457 problem; `pointer` is the JSON pointer of the member at fault."""
-    body: dict[str, Any] = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail, **more}
+    body: dict[str, Any] = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
     if pointer is not None:
         body["errors"] = [{"pointer": pointer, "detail": detail}]
     headers = {"Content-Type": "application/problem+json"}

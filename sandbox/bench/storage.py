@@ -24,7 +24,7 @@ def kind(line: str, journal: str, queues: str) -> str | None:
         if method == "POST" and "$batch" in path:
             return "journal transactions"
         if method == "GET":
-            return None if SWEEP.search(path.partition("filter=")[2]) else "journal queries"
+            return None if SWEEP.search(path.partition("filter=")[2]) else "journal reads"
         return f"journal {method}"
     if method == "POST" and path.startswith(f"/{queues}/") and "/messages" in path:
         return f"messages put on {path.split('/')[2]}"

@@ -42,7 +42,7 @@ def test_no_more_graph_calls_follow_one_another_than_must(figures: dict[str, Any
 def test_a_reset_asks_storage_for_a_known_number_of_things(figures: dict[str, Any]) -> None:
     """One message in, one result out; a transaction for the event, the claim, each of four intents, the outcome and the end."""
     assert figures["reset"]["storage"] == {
-        "journal queries": 1,
+        "journal reads": 2,
         "journal transactions": 8,
         "messages put on mfa-requests": 1,
         "messages put on mfa-results": 1,

@@ -26,15 +26,31 @@ from shared.model import (
     Status,
     Ticket,
     TicketRef,
+    WaitingFor,
 )
-from shared.record import Lease, Pins, Record, RemovalEntry, SeenEvent, StepName, StepTaken
+from shared.record import Lease, Owed, OwedKind, Pins, Record, RemovalEntry, SeenEvent, StepName, StepTaken
 
 NOW = datetime(2026, 11, 24, 2, 35, 16, tzinfo=UTC)
 LEASE = timedelta(minutes=2)
+TICK = timedelta(microseconds=1)
 
 ADELE = "87d349ed-44d7-43e1-9a83-5f2406dee5bd"  # object id of the subject
 SUBJECT, OPENER, APPROVER = "5" * 32, "0" * 32, "a" * 32  # sys_user ids
 CATALOG_ITEM = "c" * 32
+
+# The refusals that rest on what is read from the ticket system, so that a later event for the ticket may change them
+TICKET_REASONS = (
+    Reason.PROFILE_NOT_ALLOWED,
+    Reason.TICKET_NOT_FOUND,
+    Reason.TICKET_CHANGED,
+    Reason.TICKET_NOT_FOR_RESET,
+    Reason.TICKET_CLOSED,
+    Reason.TICKET_NOT_APPROVED,
+    Reason.APPROVER_NOT_INDEPENDENT,
+    Reason.APPROVAL_EXPIRED,
+    Reason.PROOF_MISSING,
+    Reason.TICKET_SUBJECT_MISSING,
+)
 
 MOBILE = "3179e48a-750b-4051-897c-87b9720928f7"
 ALTERNATE_MOBILE = "b6332ec1-7057-4abe-9331-3d72feddfe41"
@@ -60,7 +76,7 @@ def event(**changes: Any) -> Event:
 
 def ticket_event(event_id: str = "msg-1", **changes: Any) -> Event:
     """About the ticket `REF`; each `event_id` is another delivery."""
-    return replace(Event(Cause("urn:reregister:webhook", event_id), before(minutes=1), "f" * 64, ticket=REF), **changes)
+    return replace(Event(Cause("urn:reregister:webhook:servicenow", event_id), before(minutes=1), "f" * 64, ticket=REF), **changes)
 
 
 def seen(of: Event, request: Record, **changes: Any) -> SeenEvent:
@@ -124,6 +140,10 @@ def entry(of: Method, **changes: Any) -> RemovalEntry:
     return replace(RemovalEntry(of.type, of.id, Action.DELETE, 1, after(seconds=10)), **changes)
 
 
+def owed(kind: OwedKind = OwedKind.RESULT, attempt: int = 1, since: datetime = NOW, tried: int = 0) -> Owed:
+    return Owed(kind, attempt, "{}", since, tried)
+
+
 def record(**changes: Any) -> Record:
     """A ticket's request in its first, enforced attempt, accepted at `NOW` and not yet claimed."""
     opened = journal.admit(ticket_event(), "message", NOW, None, None, mode=Mode.ENFORCE, now=NOW).record
@@ -162,3 +182,16 @@ def ended(outcome: Outcome = Outcome.REFUSED, *reasons: Reason, **changes: Any) 
         steps=(StepTaken(StepName.ACCEPTED, NOW), StepTaken(StepName.ENDED, after(minutes=1), said[0])),
     )
     return replace(made, **changes)
+
+
+# One record in every state that a request can be in
+STATES: dict[str, Record] = {
+    "accepted": record(),
+    "running": running(),
+    "begun": begun(),
+    "waiting": journal.wait(running(), WaitingFor.GRAPH, None, after(seconds=5), 0.5),
+    "done": ended(Outcome.DONE, Reason.REMOVED),
+    "dry run": ended(Outcome.DONE, Reason.DRY_RUN, mode=Mode.DRY_RUN),
+    "refused": ended(),
+    "failed": ended(Outcome.FAILED, Reason.INTERNAL_ERROR),
+}

@@ -1,0 +1,343 @@
+"""One fake per port, in memory. They keep the ports' promises and nothing more.
+
+`tests/contract` runs the same tests on them and on the real adapters.
+"""
+
+import contextlib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sandbox.graph import Tenant, writes
+from sandbox.graph.errors import GraphError
+from sandbox.graph.kinds import KINDS
+from sandbox.graph.permissions import AUTHENTICATION, CALLS
+from sandbox.identity import DEFAULT_PERMISSIONS
+from sandbox.people import ROLES
+from sandbox.people import Method as Registered
+from shared import journal
+from shared.model import Action, Approval, Inventory, Method, Note, Person, Privileges, Removal, Ticket, TicketRef, WaitingFor
+from shared.ports import Clock, Conflict, Forbidden, PersonNotFound, Removed, Stored, TicketNotFound, Unreadable, Written
+from shared.record import RECORD_JSON, Record, SeenEvent
+from tests.calls import Calls
+from tests.virtual_time import FakeClock, VirtualTimeLoop
+
+__all__ = ["FakeClock", "FakeDesk", "FakeDirectory", "FakeJournal", "FakeQueue", "FakeTicket", "VirtualTimeLoop"]
+
+# ---- storage
+
+
+class FakeJournal:
+    """Documents with versions; what is read was JSON in between, as in a store."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._documents: dict[str, tuple[bytes, int]] = {}
+        self._events: dict[str, SeenEvent] = {}
+        self._versions = 0
+
+    async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
+        async with self._calls("journal.find", request_id):
+            stored = self.stored(request_id)
+            seen = self._events.get(event_key) if event_key else None
+        return stored, seen
+
+    async def commit(self, record: Record, version: Any, seen: SeenEvent | None = None) -> Stored:
+        async with self._calls("journal.commit", record):
+            document = RECORD_JSON.dump_json(record, exclude_defaults=True)
+            _, current = self._documents.get(record.id, (b"", None))
+            if current != version or (seen is not None and seen.key in self._events):
+                raise Conflict
+            self._versions += 1
+            self._documents[record.id] = document, self._versions
+            if seen is not None:
+                self._events[seen.key] = seen
+            return Stored(record, self._versions)
+
+    async def due(self, now: datetime, limit: int) -> tuple[str, ...]:
+        async with self._calls("journal.due"):
+            due = sorted((at, record.id) for record in self.records() if (at := journal.due_at(record)) and at <= now)
+        return tuple(request_id for _, request_id in due[:limit])
+
+    async def ping(self) -> None:
+        async with self._calls("journal.ping"):
+            pass
+
+    def stored(self, request_id: str) -> Stored | None:
+        document, version = self._documents.get(request_id, (b"", None))
+        try:
+            return Stored(journal.check(RECORD_JSON.validate_json(document)), version) if version else None
+        except journal.IllegalRecord as error:
+            raise Unreadable(str(error)) from error
+
+    def spoil(self, record: Record) -> None:
+        """Somebody else writes to the journal."""
+        self._documents[record.id] = RECORD_JSON.dump_json(record), 0
+
+    def records(self) -> list[Record]:
+        return [RECORD_JSON.validate_json(document) for document, _ in self._documents.values()]
+
+
+@dataclass
+class Message:
+    """A message on the request queue: hidden until `visible_at`, `dequeued` so many times; a queue tells whole seconds only."""
+
+    text: str
+    inserted_at: datetime
+    visible_at: datetime
+    dequeued: int = 0
+
+
+LARGEST_MESSAGE = 49_152  # bytes before base64
+LONGEST_DELAY = timedelta(days=7)
+
+
+class FakeQueue:
+    """`messages` on the request queue, `aside` on the poison queue, `results` as published."""
+
+    def __init__(self, clock: Clock, calls: Calls) -> None:
+        self._clock = clock
+        self._calls = calls
+        self.messages: list[Message] = []
+        self.aside: list[str] = []
+        self.results: list[dict[str, Any]] = []
+
+    async def put(self, message: str, delay: timedelta = timedelta()) -> None:
+        async with self._calls("queue.put", message, delay):
+            self.insert(message, delay)
+
+    async def put_aside(self, message: str) -> None:
+        async with self._calls("queue.put_aside", message):
+            self.aside.append(_sized(message))
+
+    async def publish(self, event: dict[str, Any]) -> None:
+        async with self._calls("queue.publish", event):
+            self.results.append(json.loads(_sized(json.dumps(event))))
+
+    async def ping(self) -> None:
+        async with self._calls("queue.ping"):
+            pass
+
+    def insert(self, text: str, delay: timedelta = timedelta()) -> Message:
+        """Somebody puts a message on the request queue."""
+        if not timedelta() <= delay <= LONGEST_DELAY:
+            raise ValueError(f"a message cannot be hidden for {delay}")
+        now = self._clock.now()
+        self.messages.append(message := Message(_sized(text), now.replace(microsecond=0), now + delay))
+        return message
+
+    def visible(self) -> list[Message]:
+        return [message for message in self.messages if message.visible_at <= self._clock.now()]
+
+
+def _sized(text: str) -> str:
+    if len(text.encode()) > LARGEST_MESSAGE:
+        raise ValueError("a message is too large for the queue")
+    return text
+
+
+# ---- the directory
+
+TOKEN_ACTIVE = {"activated": True, "assigned": False, "available": False, "failedActivation": False}
+
+
+class FakeDirectory:
+    """A tenant of the sandbox without a wire: its rules about deletion, lag and permissions hold, no fault of HTTP can happen."""
+
+    def __init__(self, tenant: Tenant, calls: Calls | None = None, permissions: Collection[str] = DEFAULT_PERMISSIONS) -> None:
+        self.tenant = tenant
+        self.permissions = frozenset(permissions)
+        self._calls = calls or Calls(usual_seconds=0)
+
+    async def person(self, identifier: str) -> Person:
+        async with self._calls("directory.person", identifier):
+            with self._answering("GET", "/users/{id}"):
+                found = self.tenant.account(identifier).person
+        return Person(
+            id=found.id,
+            user_principal_name=found.user_principal_name,
+            enabled=found.enabled,
+            guest=found.user_type == "Guest" or "#EXT#" in found.user_principal_name,
+            management_restricted=found.restricted,
+            synced=found.synced,
+        )
+
+    async def privileges(self, person_id: str) -> Privileges:
+        async with self._calls("directory.privileges", person_id):
+            with (
+                self._answering("GET", "/users/{id}/transitivememberof"),
+                self._answering("GET", "/rolemanagement/directory/roleassignments"),
+                self._answering("GET", "/rolemanagement/directory/roleeligibilityscheduleinstances"),
+            ):
+                person_id = self.tenant.account(person_id).person.id
+        principals = {person_id, *(group.id for group in self.tenant.groups_of(person_id))}
+        held = [grant for grant in self.tenant.roles if grant.principal in principals]
+        return Privileges(
+            active=tuple(ROLES[grant.role] for grant in held if grant.kind == "active"),
+            eligible=tuple(ROLES[grant.role] for grant in held if grant.kind == "eligible" and self.tenant.settings.premium),
+        )
+
+    async def inventory(self, person_id: str) -> Inventory:
+        async with self._calls("directory.inventory", person_id):
+            listed = self._listed(person_id)
+            return replace(listed, default=self.tenant.account(person_id).person.default_method)
+
+    async def methods(self, person_id: str) -> Inventory:
+        async with self._calls("directory.methods", person_id):
+            return self._listed(person_id)
+
+    async def lacking(self, removals: Sequence[Removal], *, revoke: bool, prefer: bool) -> tuple[str, ...]:
+        async with self._calls("directory.lacking"):
+            calls = {_call(removal): _least(removal) for removal in removals}
+            if revoke:
+                calls["POST", "/users/{id}/revokesigninsessions"] = "User.RevokeSessions.All"
+            if prefer:
+                calls["PATCH", f"{AUTHENTICATION}/signinpreferences"] = "UserAuthenticationMethod.ReadWrite.All"
+            return tuple(sorted(least for (verb, path), least in calls.items() if not self.permissions & CALLS[path][verb]))
+
+    async def prefer(self, person_id: str, method: str) -> bool:
+        async with self._calls("directory.prefer", person_id, method):
+            with self._answering("PATCH", f"{AUTHENTICATION}/signinpreferences"):
+                try:
+                    writes.prefer(self.tenant, self.tenant.account(person_id), method, "fake")  # type: ignore[arg-type]
+                except GraphError as error:
+                    if error.status != 400:
+                        raise
+                    return False
+        return True
+
+    async def remove(self, person_id: str, removal: Removal) -> Removed:
+        async with self._calls("directory.remove", person_id, removal):
+            with self._answering(*_call(removal)):
+                status = self._remove(person_id, removal)
+        return Removed(gone=status != 400, status=status, request_id=self._request_id())
+
+    async def revoke_sessions(self, person_id: str) -> str | None:
+        async with self._calls("directory.revoke_sessions", person_id):
+            with self._answering("POST", "/users/{id}/revokesigninsessions"):
+                writes.revoke_sessions(self.tenant, self.tenant.account(person_id), "fake")
+        return self._request_id()
+
+    def _remove(self, person_id: str, removal: Removal) -> int:
+        method = removal.method
+        try:
+            account = self.tenant.account(person_id)
+            if removal.action is Action.DEACTIVATE:
+                writes.deactivate(self.tenant, account, method.id, "fake")
+            else:
+                writes.delete(self.tenant, account, method.type, method.id, "fake")
+        except GraphError as error:
+            if error.status not in (400, 404):
+                raise
+            return error.status
+        return 204
+
+    def _listed(self, person_id: str) -> Inventory:
+        with self._answering("GET", f"{AUTHENTICATION}/methods"):
+            methods = tuple(_shown(method) for method in self.tenant.listed(self.tenant.account(person_id)))
+        return Inventory(methods, request_id=self._request_id())
+
+    @contextlib.contextmanager
+    def _answering(self, verb: str, path: str) -> Iterator[None]:
+        if not self.permissions & CALLS[path][verb]:
+            raise Forbidden(WaitingFor.GRAPH, f"{verb} {path} 403")
+        try:
+            yield
+        except GraphError as error:
+            if error.status == 404:
+                raise PersonNotFound from error
+            raise Forbidden(WaitingFor.GRAPH, f"{verb} {path} {error.status}") from error
+
+    def _request_id(self) -> str:
+        return f"graph-request-{len(self._calls.log)}"
+
+
+def _call(removal: Removal) -> tuple[str, str]:
+    """Verb and path by which Graph removes it; `ValueError` where Graph has no such call."""
+    kind = KINDS.get(removal.method.type)
+    deactivate = removal.action is Action.DEACTIVATE
+    if kind is None or not kind.deletable or (deactivate and kind.type != "hardwareOath"):
+        raise ValueError(f"Graph has no {removal.action} for {removal.method.type}")
+    path = f"{AUTHENTICATION}/{kind.segment.lower()}" + ("" if kind.single else "/{id}")
+    return ("POST", f"{path}/deactivate") if deactivate else ("DELETE", path)
+
+
+def _least(removal: Removal) -> str:
+    return f"UserAuthMethod-{KINDS[removal.method.type].permission}.ReadWrite.All"
+
+
+def _shown(method: Registered) -> Method:
+    created = method.created.replace(microsecond=0) if method.created_shown == "value" else None
+    device = method.properties.get("device") or {}
+    return Method(method.type, method.id, created, TOKEN_ACTIVE.get(device.get("status", "")))
+
+
+# ---- the ticket system
+
+
+@dataclass
+class FakeTicket:
+    """A ticket as it is now; `work_notes` and `comments` are its journals, oldest entry first."""
+
+    ref: TicketRef
+    catalog_item: str
+    requested_for: str
+    opened_by: str
+    active: bool = True
+    state: str = "1"
+    approval: str = "approved"
+    approvals: list[Approval] = field(default_factory=list)
+    profile: str | None = None
+    work_notes: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+
+
+class FakeDesk:
+    """Tickets by `sys_id`, and `people`: the identifier in the directory of each `sys_user`."""
+
+    def __init__(self, calls: Calls | None = None) -> None:
+        self._calls = calls or Calls(usual_seconds=0)
+        self.tickets: dict[str, FakeTicket] = {}
+        self.people: dict[str, str] = {}
+        self.state_is_frozen = False
+
+    async def read(self, ref: TicketRef) -> Ticket:
+        async with self._calls("desk.read", ref):
+            ticket = self._ticket(ref)
+            return Ticket(
+                ref=ref,
+                active=ticket.active,
+                state=ticket.state,
+                approval=ticket.approval,
+                catalog_item=ticket.catalog_item,
+                requested_for=ticket.requested_for,
+                opened_by=ticket.opened_by,
+                subject=self.people.get(ticket.requested_for, "").strip() or None,
+                approvals=tuple(ticket.approvals),
+                profile=ticket.profile,
+                activity="\n".join((*ticket.work_notes, *ticket.comments)),
+            )
+
+    async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written:
+        async with self._calls("desk.write", ref, note, repeat):
+            ticket = self._ticket(ref)
+            texts = {"work_notes": note.work_notes, "comments": note.comments}
+            journals = {"work_notes": ticket.work_notes, "comments": ticket.comments}
+            missing = {
+                name: text
+                for name, text in texts.items()
+                if text is not None and not (repeat and any(note.marker in entry for entry in journals[name]))
+            }
+            for name, text in missing.items():
+                journals[name].append(text)
+            if missing and note.state is not None and not self.state_is_frozen:
+                ticket.state = note.state
+            return Written(state_changed=note.state in (None, ticket.state))
+
+    def _ticket(self, ref: TicketRef) -> FakeTicket:
+        ticket = self.tickets.get(ref.sys_id)
+        if ticket is None or ticket.ref != ref:
+            raise TicketNotFound
+        return ticket

@@ -1,0 +1,176 @@
+"""A worker may die at any call to the outside, before its effect or after it: somebody else takes up the work, nothing shows."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from sandbox.people import ADELE, ALEX, CHRISTIE, DIEGO, EMILY, JONI
+from tests.calls import Killed
+from tests.unit.world import ALL_METHODS, World
+from tests.virtual_time import VirtualTimeLoop
+
+type Story = Callable[[World], Awaitable[None]]
+
+# ---- stories: how it is before, and how the demand comes in
+
+
+async def deliver(world: World, event_id: str = "msg-1") -> None:
+    """The ticket system sends again what was not answered."""
+    while True:
+        try:
+            await world.webhook(event_id)
+        except Killed:
+            world.calls.revive()
+            await world.clock.pass_by(seconds=5)
+        else:
+            return
+
+
+async def a_ticket(world: World) -> None:
+    world.configure(SERVICENOW_DONE_STATE="3")
+    await deliver(world)
+
+
+async def a_message(world: World) -> None:
+    world.message()
+
+
+async def a_dry_run(world: World) -> None:
+    world.configure(MODE="dry-run")
+    await deliver(world)
+
+
+async def a_deadlocked_default(world: World) -> None:
+    world.ticket_for(ALEX)
+    world.tenant.register(ALEX, world.tenant.account(ADELE).methods[2])
+    world.permit(ALL_METHODS)
+    await deliver(world)
+
+
+async def a_hardware_token(world: World) -> None:
+    world.ticket_for(CHRISTIE)
+    await deliver(world)
+
+
+async def everything(world: World) -> None:
+    world.ticket.profile = "full-reset"
+    world.configure(ALLOWED_PROFILES="full-reset", SERVICENOW_PROFILE_FIELD="u_profile")
+    world.ticket_for(DIEGO)
+    world.permit(ALL_METHODS)
+    await deliver(world)
+
+
+async def nothing_to_remove(world: World) -> None:
+    world.ticket_for(EMILY)
+    await deliver(world)
+
+
+async def lists_that_lag(world: World) -> None:
+    world.tenant.settings.lag_seconds = 20
+    world.tenant.settings.rules_lag = True
+    await deliver(world)
+
+
+async def an_administrator(world: World) -> None:
+    world.ticket_for(JONI)
+    await deliver(world)
+
+
+async def no_approval(world: World) -> None:
+    world.ticket.approval = "requested"
+    await deliver(world)
+
+
+async def two_deliveries(world: World) -> None:
+    await deliver(world, "msg-1")
+    await deliver(world, "msg-2")
+
+
+async def a_slow_desk(world: World) -> None:
+    world.configure(CLAIM_LEASE="PT30S")
+    world.calls.slow("desk.write", seconds=20)
+    await deliver(world)
+
+
+async def a_slow_graph(world: World) -> None:
+    world.configure(CLAIM_LEASE="PT30S")
+    world.calls.slow("desk.write", seconds=5)
+    world.calls.slow("directory.remove", seconds=15)
+    await deliver(world)
+
+
+STORIES: tuple[Story, ...] = (
+    a_ticket,
+    a_message,
+    a_dry_run,
+    a_deadlocked_default,
+    a_hardware_token,
+    everything,
+    nothing_to_remove,
+    lists_that_lag,
+    an_administrator,
+    no_approval,
+    two_deliveries,
+    a_slow_desk,
+    a_slow_graph,
+)
+
+
+# ---- how it is afterwards
+
+
+def end_of(world: World) -> dict[str, Any]:
+    """What outsiders can see when all is over; a result that was published again with the same content counts once."""
+    return {
+        "registered": {account.person.id: sorted(account.types()) for account in world.tenant.accounts.values()},
+        "removed": Counter((r["type"], r["id"], r["how"]) for a in world.tenant.accounts.values() for r in a.removals),
+        "revoked": {who for who, account in world.tenant.accounts.items() if account.revocations},
+        "ticket": (world.ticket.state, sorted(map(timeless, world.ticket.work_notes)), world.ticket.comments),
+        "results": {(result["id"], repr(result["data"])) for result in world.queue.results},
+        "requests": [(r.status, r.reasons, r.attempt, r.owed, r.message, r.lease) for r in world.records],
+        "left on queues": (world.queue.messages, world.queue.aside),
+    }
+
+
+def timeless(note: str) -> str:
+    return re.sub(r" at 2026-\S+ \S+ UTC", "", note)
+
+
+def told(story: Story, *deaths: tuple[int, bool]) -> tuple[dict[str, Any], int]:
+    """The end of a story in which workers die at these calls, counted from the last death, and how many calls it took."""
+
+    async def tell() -> tuple[dict[str, Any], int]:
+        world = World()
+        world.calls.kill_at(*deaths)
+        await story(world)
+        await world.settle()
+        return end_of(world), len(world.calls.log)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(tell())
+
+
+def differences(end: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    return {name: (end[name], expected[name]) for name in expected if end[name] != expected[name]}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_a_death_at_any_call_changes_nothing(story: Story, after: bool) -> None:
+    expected, calls = told(story)
+    for number in range(1, calls + 1):
+        end, _ = told(story, (number, after))
+        assert not (shows := differences(end, expected)), f"a death at call {number} shows: {shows}"
+
+
+def test_two_deaths_at_any_two_calls_change_nothing() -> None:
+    expected, calls = told(a_ticket)
+    for first in range(1, calls + 1):
+        for second in range(1, calls - first + 8):
+            end, _ = told(a_ticket, (first, True), (second, True))
+            shows = differences(end, expected)
+            assert not shows, f"deaths at calls {first} and {second} after it show: {shows}"
