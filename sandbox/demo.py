@@ -17,6 +17,7 @@ from sandbox.stack import AGENT, APPROVER, TRUSTED_SOURCE, Stack, stack
 from sandbox.timeline import DidNotHappen, Teller, methods
 
 GRAPH_SECONDS = 0.15  # for each answer of Graph, so that there is something to watch
+CLOSED_COMPLETE = "3"  # the value of a task's state
 CAST = {
     people.ADELE: "has lost her phone",
     AGENT: "opens the tickets",
@@ -69,6 +70,9 @@ async def lost_phone(up: Stack, tell: Teller) -> None:
     scene.check_outcome(status, event, "done", "removed")
     _, comment = scene.check_notes(page, request_id)
     tell.check("set up multifactor authentication again" in comment, "the comment says what Adele has to do next")
+    record = (await up.servicenow.get(f"/_sim/ticket?ticket={ticket['number']}"))["record"]
+    closed = (record["state"], record["active"]) == (CLOSED_COMPLETE, "false")
+    tell.check(closed, "the ticket is closed")
 
 
 async def stolen_session(up: Stack, tell: Teller) -> None:
@@ -127,7 +131,7 @@ async def administrator(up: Stack, tell: Teller) -> None:
 async def story(faults: list[Document]) -> int:
     tell = Teller()
     tell.say("Starting the app and everything around it ...")
-    async with stack() as up:
+    async with stack(SERVICENOW_DONE_STATE=CLOSED_COMPLETE) as up:
         try:
             await up.graph.put("/_sim/latency", {"seconds": GRAPH_SECONDS})
             for fault in faults:

@@ -81,7 +81,7 @@ async def keep_up(port: int, folder: Path) -> int:
     talk = TALK if folder == FOLDER else f"{TALK} --folder {shlex.quote(str(folder))}"
     log = folder / "app.log"
     with private(log) as file:
-        async with stack(port=port, on_line=_into(file)) as up:
+        async with stack(port=port, on_line=_into(file), SERVICENOW_DONE_STATE="3") as up:
             with written(up, folder):
                 tell.heading("Running")
                 tell.facts(addresses(up, log))

@@ -481,6 +481,16 @@ class TestMessagesAgain:
         assert len(world.queue.results) == 2
         assert world.queue.results[0] == world.queue.results[1]
 
+    async def test_what_is_done_is_answered_though_the_desk_could_not_be_told_yet(self, world: World) -> None:
+        world.calls.down(WaitingFor.TICKET_SYSTEM, "desk.write")
+        await world.webhook()
+        await world.work()
+        assert world.record.owed
+        await world.pass_by(seconds=2)
+        world.ticket_message("late")
+        await world.pass_by(seconds=2)
+        assert [result["data"]["reason"] for result in world.queue.results] == ["removed", "removed"]
+
     async def test_a_message_of_our_own_webhook_is_not_answered_twice(self, world: World) -> None:
         await world.webhook()
         (message,) = world.queue.messages

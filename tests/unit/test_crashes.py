@@ -1,16 +1,21 @@
 """A worker may die at any call to the outside, before its effect or after it: somebody else takes up the work, nothing shows."""
 
 import asyncio
+import random
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sandbox.people import ADELE, ALEX, CHRISTIE, DIEGO, EMILY, JONI
+from shared.model import WaitingFor
+from shared.ports import Forbidden, Unavailable
+from shared.wording import Answer
 from tests.calls import Killed
-from tests.unit.world import ALL_METHODS, World
+from tests.unit.world import ALL_METHODS, World, about
 from tests.virtual_time import VirtualTimeLoop
 
 type Story = Callable[[World], Awaitable[None]]
@@ -20,14 +25,16 @@ type Story = Callable[[World], Awaitable[None]]
 
 async def deliver(world: World, event_id: str = "msg-1") -> None:
     """The ticket system sends again what was not answered."""
-    while True:
-        try:
-            await world.webhook(event_id)
-        except Killed:
-            world.calls.revive()
-            await world.clock.pass_by(seconds=5)
-        else:
-            return
+    while (await answered(world, event_id)).status not in (200, 202):
+        await world.clock.pass_by(seconds=5)
+
+
+async def answered(world: World, event_id: str) -> Answer:
+    try:
+        return await world.webhook(event_id)
+    except Killed:
+        world.calls.revive()
+        return Answer(502, {}, {})
 
 
 async def a_ticket(world: World) -> None:
@@ -103,6 +110,27 @@ async def a_slow_graph(world: World) -> None:
     await deliver(world)
 
 
+async def a_second_attempt(world: World) -> None:
+    world.ticket.approval = "requested"
+    await deliver(world, "msg-1")
+    await world.settle()
+    world.ticket.approval = "approved"
+    await deliver(world, "msg-2")
+
+
+async def a_graph_that_throttles(world: World) -> None:
+    busy = Unavailable(WaitingFor.GRAPH, "429", timedelta(minutes=5))
+    for call in ("directory.person", "directory.remove", "directory.methods"):
+        world.calls.fail(call, busy)
+    await deliver(world)
+
+
+async def a_forbidden_removal(world: World) -> None:
+    world.tenant.update(ADELE, default_method=None)
+    world.calls.fail("directory.remove", Forbidden(WaitingFor.GRAPH, "403"), times=None, when=about("microsoftAuthenticator"))
+    await deliver(world)
+
+
 STORIES: tuple[Story, ...] = (
     a_ticket,
     a_message,
@@ -117,6 +145,9 @@ STORIES: tuple[Story, ...] = (
     two_deliveries,
     a_slow_desk,
     a_slow_graph,
+    a_second_attempt,
+    a_graph_that_throttles,
+    a_forbidden_removal,
 )
 
 
@@ -137,7 +168,7 @@ def end_of(world: World) -> dict[str, Any]:
 
 
 def timeless(note: str) -> str:
-    return re.sub(r" at 2026-\S+ \S+ UTC", "", note)
+    return re.sub(r"2026-\S+ \S+ UTC", "", note)
 
 
 def told(story: Story, *deaths: tuple[int, bool]) -> tuple[dict[str, Any], int]:
@@ -174,3 +205,33 @@ def test_two_deaths_at_any_two_calls_change_nothing() -> None:
             end, _ = told(a_ticket, (first, True), (second, True))
             shows = differences(end, expected)
             assert not shows, f"deaths at calls {first} and {second} after it show: {shows}"
+
+
+CALLS = {
+    WaitingFor.STORAGE: ("journal.find", "journal.commit", "journal.due", "queue.put", "queue.publish"),
+    WaitingFor.TICKET_SYSTEM: ("desk.read", "desk.write"),
+    WaitingFor.GRAPH: (
+        *("directory.person", "directory.privileges", "directory.inventory", "directory.lacking"),
+        *("directory.remove", "directory.revoke_sessions", "directory.methods"),
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_on_a_bad_day_all_the_same(world: World, seed: int) -> None:
+    """Every third call to Graph and to the desk fails, half of those after their effect, storage at times, and workers die."""
+    dice = random.Random(seed)
+    for service, calls in CALLS.items():
+        often = 1 / 100 if service is WaitingFor.STORAGE else 1 / 6
+        for call in calls:
+            for after in (False, True):
+                error = Unavailable(service, "a bad day", dice.choice((None, None, timedelta(seconds=dice.randint(1, 300)))))
+                world.calls.fail(call, error, times=None, after=after, when=lambda _, often=often: dice.random() < often)
+    world.calls.kill_at(*((dice.randint(10, 80), dice.random() < 0.5) for _ in range(2)))
+    await deliver(world)
+    await world.settle()
+    assert world.outcome == ("done", "removed")
+    assert world.types() == []
+    assert len(world.tenant.account(ADELE).removals) == 3
+    assert (len(world.notes("start")), len(world.notes("outcome")), len(world.ticket.comments)) == (1, 1, 1)
+    assert (world.queue.messages, world.queue.aside) == ([], [])

@@ -72,6 +72,17 @@ async def test_a_worker_at_work_is_not_disturbed(world: World) -> None:
     assert world.calls.count("directory.privileges") == 1
 
 
+async def test_what_the_journal_lists_too_early_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def too_early(*_: object) -> tuple[str, ...]:
+        return (world.record.id,)
+
+    await world.webhook()
+    monkeypatch.setattr(world.journal, "due", too_early)
+    assert await sweep.sweep(world.app()) == 0
+    await world.clock.pass_by(minutes=2)
+    assert await sweep.sweep(world.app()) == 1
+
+
 async def test_a_dead_worker_is_replaced_once_its_lease_is_over(world: World) -> None:
     world.configure(CLAIM_LEASE="PT1M")
     world.calls.kill_at((9, False))

@@ -374,6 +374,15 @@ class TestSomebodyElse:
         assert world.calls.count("directory.revoke_sessions") == 1
         assert (len(world.notes("start")), len(world.ticket.comments)) == (1, 1)
 
+    @pytest.mark.parametrize("call", ["directory.revoke_sessions", "directory.methods"])
+    async def test_who_lost_the_lease_before_the_end_tells_nobody(self, world: World, call: str) -> None:
+        await self.taken_over_at(world, call)
+        assert world.calls.count("queue.publish") == 1
+        assert [arguments[1].marker[-9:] for name, arguments in world.calls.log if name == "desk.write"] == [
+            "#1 start]",
+            " outcome]",
+        ]
+
     async def test_who_lost_the_lease_during_a_removal_makes_no_other(self, world: World) -> None:
         await self.taken_over_at(world, "directory.remove")
         await world.settle()
@@ -449,6 +458,7 @@ class TestNotesMeanwhile:
         assert "because Microsoft Graph is not available" in note
         await world.pass_by(hours=3)
         assert len(world.notes("waiting")) == 1
+        assert world.calls.count("desk.write") == 2
         assert world.ticket.comments == []
 
     async def test_waits_that_add_up_are_told_once(self, world: World) -> None:
