@@ -1,7 +1,11 @@
 """What was begun is carried to its end; what may be asked for again; what arrives meanwhile."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from sandbox.people import ADELE
 from sandbox.people import Method as Registered
@@ -165,6 +169,23 @@ class TestAnEventMeanwhile:
         assert answer.status == 202
         assert world.outcome == ("done", "removed")
         assert (world.record.attempt, world.calls.count("directory.person")) == (1, 2)
+
+    @pytest.mark.parametrize(
+        "spoil", [lambda world: world.desk.tickets.clear(), lambda world: world.ticket_for("nobody@contoso.com")]
+    )
+    async def test_makes_every_refusal_look_again(self, world: World, spoil: Callable[[World], Any]) -> None:
+        spoil(world)
+        gate = world.calls.hold("desk.read")
+        await world.webhook("msg-1")
+        worker = asyncio.create_task(world.settle())
+        await gate.reached.wait()
+        world.calls.gates.clear()
+        await world.clock.pass_by(seconds=1)
+        await world.webhook("msg-2")
+        gate.opened.set()
+        await worker
+        assert world.record.outcome == "refused"
+        assert world.calls.count("desk.read") == 2
 
     async def test_does_not_make_the_start_note_be_written_twice(self, world: World) -> None:
         world.ticket.approval = "requested"
