@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from shared import intake, journal, wording
+from shared import identity, intake, journal, wording
+from shared.admission import Admission, admit, is_mismatch
 from shared.app import App, Unready
 from shared.claim import Claim
-from shared.journal import Admission, IllegalRecord
+from shared.journal import IllegalRecord
 from shared.model import Event, Status, WaitingFor
 from shared.ports import Conflict, RequestQueue, Stored, Unavailable, Unreadable
 from shared.record import Record, SeenEvent
@@ -50,7 +51,7 @@ async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
 
 async def status(app: App, request_id: str) -> Answer:
     """What became of a request, from the journal."""
-    if not journal.is_request_id(request_id):
+    if not identity.is_request_id(request_id):
         return _UNKNOWN
     try:
         stored, _ = await app.journal.find(request_id)
@@ -85,13 +86,13 @@ async def _admitted(app: App, event: Event, message: str, arrived_at: datetime) 
     """The event is in the journal; None when its identity was used for another. The first reading is guessed: mostly right."""
     stored, seen = None, None
     for _ in range(_ROUNDS):
-        if journal.is_mismatch(event, seen):
+        if is_mismatch(event, seen):
             return None
         admission = _admit(app, event, message, arrived_at, stored, seen)
         try:
             await _store(app, admission.record, stored, admission.seen, seen)
         except Conflict:
-            stored, seen = await app.journal.find(journal.request_id(event), journal.event_key(event.cause))
+            stored, seen = await app.journal.find(identity.request_id(event), identity.event_key(event.cause))
             continue
         return admission
     raise _busy()
@@ -102,7 +103,7 @@ def _admit(
 ) -> Admission:
     record = stored.record if stored else None
     try:
-        return journal.admit(event, message, arrived_at, seen, record, mode=app.settings.mode, now=app.clock.now())
+        return admit(event, message, arrived_at, seen, record, mode=app.settings.mode, now=app.clock.now())
     except IllegalRecord as error:
         raise Unreadable(str(error)) from error
 
@@ -137,8 +138,8 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
 
 async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> Claim | None:
     for _ in range(_ROUNDS):
-        stored, seen = await app.journal.find(journal.request_id(event), journal.event_key(event.cause))
-        if seen is not None and journal.is_mismatch(event, seen):
+        stored, seen = await app.journal.find(identity.request_id(event), identity.event_key(event.cause))
+        if seen is not None and is_mismatch(event, seen):
             await _refuse_mismatch(app, event, seen)
             return None
         admission = _admit(app, event, text, arrived_at, stored, seen)

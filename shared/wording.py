@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.identity import event_request_id
 from shared.intake import WEBHOOK_SOURCE
-from shared.journal import event_request_id
 from shared.model import Cause, Mode, Note, Outcome, Profile, Reason, TicketRef, WaitingFor
 from shared.record import OwedKind, Record, RemovalEntry
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared import journal
+from shared import admission, identity, journal
 from shared.guardrails import Limits
 from shared.model import (
     Action,
@@ -76,12 +76,14 @@ def event(**changes: Any) -> Event:
 
 def ticket_event(event_id: str = "msg-1", **changes: Any) -> Event:
     """About the ticket `REF`; each `event_id` is another delivery."""
-    return replace(Event(Cause("urn:reregister:webhook:servicenow", event_id), before(minutes=1), "f" * 64, ticket=REF), **changes)
+    return replace(
+        Event(Cause("urn:reregister:webhook:servicenow", event_id), before(minutes=1), "f" * 64, ticket=REF), **changes
+    )
 
 
 def seen(of: Event, request: Record, **changes: Any) -> SeenEvent:
     """What the journal remembers of an event that `request` was the answer to."""
-    made = SeenEvent(journal.event_key(of.cause), request.id, of.fingerprint, request.attempt, request.accepted_at)
+    made = SeenEvent(identity.event_key(of.cause), request.id, of.fingerprint, request.attempt, request.accepted_at)
     return replace(made, **changes)
 
 
@@ -146,7 +148,7 @@ def owed(kind: OwedKind = OwedKind.RESULT, attempt: int = 1, since: datetime = N
 
 def record(**changes: Any) -> Record:
     """A ticket's request in its first, enforced attempt, accepted at `NOW` and not yet claimed."""
-    opened = journal.admit(ticket_event(), "message", NOW, None, None, mode=Mode.ENFORCE, now=NOW).record
+    opened = admission.admit(ticket_event(), "message", NOW, None, None, mode=Mode.ENFORCE, now=NOW).record
     return replace(opened, **changes)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.people import ADELE, EMILY
-from shared import acceptance, journal
+from shared import acceptance, identity
 from shared.app import Unready
 from shared.model import Cause, WaitingFor
 from shared.ports import Forbidden, Unavailable
@@ -334,7 +334,7 @@ class TestMessages:
         world.queue.insert(json.dumps({"source": build.CAUSE.source, "id": "x-1"}))
         await world.settle()
         assert world.outcome == ("refused", "payload-invalid")
-        assert world.result["requestId"] == journal.event_request_id(Cause(build.CAUSE.source, "x-1"))
+        assert world.result["requestId"] == identity.event_request_id(Cause(build.CAUSE.source, "x-1"))
         assert world.result["cause"] == {"source": build.CAUSE.source, "id": "x-1"}
         assert (world.records, world.queue.aside) == ([], [])
 

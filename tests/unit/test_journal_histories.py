@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared import journal
-from shared.journal import StaleFacts, Taken
+from shared.admission import Taken, admit
+from shared.journal import StaleFacts
 from shared.model import Event, Mode, Outcome, Reason, Removal, Status, WaitingFor
 from shared.record import RECORD_JSON, OwedKind, Pins, Record, SeenEvent
 from tests.unit import build
@@ -50,7 +51,7 @@ class History(RuleBasedStateMachine):
     @initialize(mode=MODES)
     def first_event(self, mode: Mode) -> None:
         event = build.ticket_event("msg-0")
-        admission = journal.admit(event, "message", self.now, None, None, mode=mode, now=self.now)
+        admission = admit(event, "message", self.now, None, None, mode=mode, now=self.now)
         self.record, self.events = admission.record, [(event, admission.seen)]
 
     @rule(mode=MODES, on_the_queue=st.sampled_from([0, 1, 90, 7200]))
@@ -58,7 +59,7 @@ class History(RuleBasedStateMachine):
         event = build.ticket_event(f"msg-{len(self.events)}")
         arrived_at = max(self.now - timedelta(seconds=on_the_queue), build.NOW)
         old = self.record
-        admission = journal.admit(event, "message", arrived_at, None, old, mode=mode, now=self.now)
+        admission = admit(event, "message", arrived_at, None, old, mode=mode, now=self.now)
         self.record = admission.record
         self.events.append((event, admission.seen))
         assert admission.seen.attempt == self.record.attempt
@@ -74,7 +75,7 @@ class History(RuleBasedStateMachine):
     @rule(data=st.data())
     def known_event(self, data: st.DataObject) -> None:
         event, seen = data.draw(st.sampled_from(self.events))
-        admission = journal.admit(event, "message", self.now, seen, self.record, mode=Mode.ENFORCE, now=self.now)
+        admission = admit(event, "message", self.now, seen, self.record, mode=Mode.ENFORCE, now=self.now)
         assert admission.taken is Taken.COPY
         assert admission.record is self.record
 

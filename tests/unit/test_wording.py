@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared import wording
-from shared.journal import event_request_id
+from shared.identity import event_request_id
 from shared.model import PRECEDENCE, Cause, LeftAlone, Method, Mode, Note, Outcome, Profile, Reason, WaitingFor, Why
 from shared.record import OwedKind, Record, StepName, StepTaken
 from tests.unit import build

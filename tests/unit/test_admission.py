@@ -5,8 +5,10 @@ from datetime import datetime
 
 import pytest
 
-from shared import journal
-from shared.journal import Admission, IllegalRecord, Taken
+import shared.admission
+from shared import identity, journal
+from shared.admission import Admission, Taken, is_mismatch
+from shared.journal import IllegalRecord
 from shared.model import Cause, Event, LeftAlone, Mode, Outcome, Profile, Reason, Status, Why
 from shared.record import Lease, OwedKind, Record, SeenEvent, StepName, StepTaken
 from tests.unit import build
@@ -24,7 +26,7 @@ def admit(
     now: datetime | None = None,
     mode: Mode = ENFORCE,
 ) -> Admission:
-    return journal.admit(event, f"message {event.cause.id}", arrived_at, seen, record, mode=mode, now=now or arrived_at)
+    return shared.admission.admit(event, f"message {event.cause.id}", arrived_at, seen, record, mode=mode, now=now or arrived_at)
 
 
 # ---- identity
@@ -33,39 +35,39 @@ def admit(
 def test_a_ticket_has_one_id_whoever_asks_for_it_and_whatever_number_they_give_it() -> None:
     webhook, other = build.ticket_event("msg-1"), build.ticket_event("msg-2", cause=Cause("urn:contoso:soar", "1"))
     renumbered = build.ticket_event(ticket=replace(build.REF, number="RITM0099999"))
-    assert journal.request_id(webhook) == journal.request_id(other) == journal.request_id(renumbered)
+    assert identity.request_id(webhook) == identity.request_id(other) == identity.request_id(renumbered)
 
 
 @pytest.mark.parametrize("part", ["system", "table", "sys_id"])
 def test_system_table_and_sys_id_together_name_a_ticket(part: str) -> None:
     other = build.ticket_event(ticket=replace(build.REF, **{part: "another"}))
-    assert journal.request_id(other) != journal.request_id(build.ticket_event())
+    assert identity.request_id(other) != identity.request_id(build.ticket_event())
 
 
 def test_an_event_without_a_ticket_is_named_by_source_and_id_and_nothing_else() -> None:
     event = build.event()
-    assert journal.request_id(event) == journal.event_request_id(event.cause)
-    assert journal.request_id(replace(event, subject="bob@contoso.com", fingerprint="0" * 64)) == journal.request_id(event)
-    assert journal.request_id(replace(event, cause=Cause("urn:contoso:other", event.cause.id))) != journal.request_id(event)
-    assert journal.request_id(replace(event, cause=Cause(event.cause.source, "4711-2"))) != journal.request_id(event)
+    assert identity.request_id(event) == identity.event_request_id(event.cause)
+    assert identity.request_id(replace(event, subject="bob@contoso.com", fingerprint="0" * 64)) == identity.request_id(event)
+    assert identity.request_id(replace(event, cause=Cause("urn:contoso:other", event.cause.id))) != identity.request_id(event)
+    assert identity.request_id(replace(event, cause=Cause(event.cause.source, "4711-2"))) != identity.request_id(event)
 
 
 def test_no_way_to_cut_source_and_id_makes_two_events_one() -> None:
-    assert journal.event_request_id(Cause("a", "bc")) != journal.event_request_id(Cause("ab", "c"))
-    assert journal.event_request_id(Cause('a","b', "c")) != journal.event_request_id(Cause("a", 'b","c'))
-    assert journal.event_key(Cause("a", "bc")) != journal.event_key(Cause("ab", "c"))
+    assert identity.event_request_id(Cause("a", "bc")) != identity.event_request_id(Cause("ab", "c"))
+    assert identity.event_request_id(Cause('a","b', "c")) != identity.event_request_id(Cause("a", 'b","c'))
+    assert identity.event_key(Cause("a", "bc")) != identity.event_key(Cause("ab", "c"))
 
 
 def test_an_event_cannot_pass_for_a_ticket() -> None:
     ref = build.REF
     forged = build.event(cause=Cause(ref.system, ref.table))
-    assert journal.request_id(forged) != journal.request_id(build.ticket_event())
+    assert identity.request_id(forged) != identity.request_id(build.ticket_event())
 
 
 def test_ids_are_32_hex_digits_and_stay_the_same_from_version_to_version() -> None:
-    assert journal.request_id(build.ticket_event()) == "c4ac736b617cf4ccf2efb07f47f1b304"
-    assert journal.request_id(build.event()) == "6d1489556a10c69542a338ed0cf714a2"
-    assert journal.event_key(build.CAUSE) == "3eec507b068544998acaf209e00f9c7f"
+    assert identity.request_id(build.ticket_event()) == "c4ac736b617cf4ccf2efb07f47f1b304"
+    assert identity.request_id(build.event()) == "6d1489556a10c69542a338ed0cf714a2"
+    assert identity.event_key(build.CAUSE) == "3eec507b068544998acaf209e00f9c7f"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_ids_are_32_hex_digits_and_stay_the_same_from_version_to_version() -> No
     ],
 )
 def test_only_32_lower_case_hex_digits_are_a_request_id(text: str, is_one: bool) -> None:
-    assert journal.is_request_id(text) is is_one
+    assert identity.is_request_id(text) is is_one
 
 
 # ---- taking in an event: nothing is there
@@ -121,7 +123,7 @@ def test_a_ticket_without_a_profile_of_its_own_asks_for_the_default() -> None:
 def test_what_is_remembered_of_an_event_leads_to_its_request() -> None:
     event = build.ticket_event()
     admission = admit(event)
-    assert admission.seen == SeenEvent(journal.event_key(event.cause), admission.record.id, event.fingerprint, 1, NOW)
+    assert admission.seen == SeenEvent(identity.event_key(event.cause), admission.record.id, event.fingerprint, 1, NOW)
 
 
 @pytest.mark.parametrize("event", [build.event(), build.ticket_event()], ids=["person", "ticket"])
@@ -149,10 +151,10 @@ def test_the_same_identity_with_other_content_is_a_mismatch() -> None:
     event = build.ticket_event()
     seen = build.seen(event, build.record())
     elsewhere = replace(event, ticket=replace(build.REF, sys_id="f" * 32), fingerprint="0" * 64)
-    assert journal.is_mismatch(replace(event, fingerprint="0" * 64), seen)
-    assert journal.is_mismatch(elsewhere, seen)
-    assert not journal.is_mismatch(event, seen)
-    assert not journal.is_mismatch(event, None)
+    assert is_mismatch(replace(event, fingerprint="0" * 64), seen)
+    assert is_mismatch(elsewhere, seen)
+    assert not is_mismatch(event, seen)
+    assert not is_mismatch(event, None)
 
 
 @ANY_STATE
