@@ -157,7 +157,7 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
             return Claim(app, stored)
         if record.lease is None and record.next_try_at and record.next_try_at - now <= journal.CLOCK_SKEW:
             await app.queue.put(text, record.next_try_at - now)  # woken by a clock that is ahead of ours
-        elif not record.is_open and not record.owed and event.cause.source != intake.WEBHOOK_SOURCE:
+        elif not record.is_open and not record.owes_result and event.cause.source != intake.WEBHOOK_SOURCE:
             await app.queue.publish(wording.result_event(record))
         return None
     raise _busy()

@@ -60,6 +60,7 @@ async def _read_ticket(attempt: Attempt) -> tuple[Ticket, tuple[Reason, ...]]:
     try:
         ticket = await attempt.desk.read(attempt.record.ticket)
     except TicketNotFound:
+        attempt.claim.stage(lambda record: replace(record, facts_read_at=read_at))
         await attempt.end(Outcome.REFUSED, Reason.TICKET_NOT_FOUND)
     attempt.claim.stage(lambda record: replace(journal.answered(record, WaitingFor.TICKET_SYSTEM), facts_read_at=read_at))
     attempt.step(StepName.TICKET_READ, ticket.ref.number)

@@ -171,6 +171,10 @@ class Record:
         return any(entry.attempt == self.attempt for entry in self.removals)
 
     @property
+    def owes_result(self) -> bool:
+        return any(owed.kind is OwedKind.RESULT and owed.attempt == self.attempt for owed in self.owed)
+
+    @property
     def reason(self) -> Reason | None:
         return self.reasons[0] if self.reasons else None
 

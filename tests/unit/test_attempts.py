@@ -10,7 +10,7 @@ import pytest
 from sandbox.people import ADELE
 from sandbox.people import Method as Registered
 from shared.model import WaitingFor
-from shared.ports import Forbidden
+from shared.ports import Forbidden, Unavailable
 from tests.unit.world import World, about
 
 
@@ -64,6 +64,25 @@ class TestOnceBegun:
         await self.begin(world)
         await world.pass_by(hours=30)
         world.calls.heal()
+        await world.settle()
+        assert world.outcome == ("done", "removed")
+
+    async def test_a_permission_that_is_gone_meanwhile_does_not_keep_from_the_rest(self, world: World) -> None:
+        await self.begin(world)
+        world.calls.heal()
+        world.directory.permissions -= {"UserAuthMethod-Phone.ReadWrite.All"}
+        await world.settle()
+        assert world.outcome == ("failed", "graph-forbidden")
+        assert world.types() == ["phone"]
+        assert len(world.tenant.account(ADELE).revocations) == 1
+
+    async def test_graph_that_asks_to_be_left_alone_is(self, world: World) -> None:
+        world.calls.fail("directory.remove", Unavailable(WaitingFor.GRAPH, "429", timedelta(minutes=1)))
+        await world.webhook()
+        await world.work()
+        assert world.record.removal_begun
+        calls = [name for name in world.calls.names() if name.startswith("directory.")]
+        assert calls[-1] == "directory.remove"
         await world.settle()
         assert world.outcome == ("done", "removed")
 

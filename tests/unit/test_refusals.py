@@ -280,6 +280,11 @@ class TestForbidden:
         assert len(world.tenant.account(ADELE).revocations) == 1
         assert sorted(one["type"] for one in world.result["removed"]) == ["microsoftAuthenticator", "phone"]
 
+    async def test_a_default_that_is_refused_because_of_it_is_not_the_reason(self, world: World) -> None:
+        world.calls.fail("directory.remove", Forbidden(WaitingFor.GRAPH, "403"), times=None, when=about("softwareOath"))
+        assert await world.ended() == ("failed", "graph-forbidden")
+        assert world.types() == ["phone", "softwareOath"]
+
     async def test_a_revocation_that_is_forbidden_is_no_success(self, world: World) -> None:
         world.calls.fail("directory.revoke_sessions", Forbidden(WaitingFor.GRAPH, "403"), times=None)
         assert await world.ended() == ("failed", "graph-forbidden")
