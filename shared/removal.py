@@ -29,6 +29,10 @@ class Failures:
     stuck: bool = False
 
     @property
+    def asked_to_wait(self) -> bool:
+        return isinstance(self.later, Unavailable) and self.later.retry_after is not None
+
+    @property
     def reasons(self) -> tuple[Reason, ...]:
         reasons = {Reason.GRAPH_FORBIDDEN: self.forbidden, Reason.DEFAULT_METHOD_STUCK: self.stuck}
         return tuple(reason for reason, failed in reasons.items() if failed)
@@ -77,8 +81,8 @@ async def _one_pass(attempt: Attempt, removals: Sequence[Removal], failures: Fai
             failures.forbidden = True
         except Exception as error:  # noqa: BLE001 raised once the rest is done
             failures.later = error
-            if isinstance(error, Unavailable) and error.retry_after is not None:
-                break  # asked to be left alone
+            if failures.asked_to_wait:
+                break
         else:
             if answer.gone:
                 attempt.gone(removal.method.type, removal.method.id, answer.request_id)

@@ -45,7 +45,8 @@ async def perform(attempt: Attempt) -> NoReturn:
         made = await _ready(attempt, made)
     # Authority is re-read at this place before the first removal.
     failures = await remove(attempt, made, replan)
-    await revoke(attempt, failures)
+    if not failures.asked_to_wait:
+        await revoke(attempt, failures)
     if failures.later is not None:
         raise failures.later
     came_to_read_back = revoked_before and not made.removals

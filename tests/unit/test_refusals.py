@@ -250,6 +250,10 @@ class TestBoundToThePerson:
         await world.settle()
         assert world.outcome == ("done", "removed")
         assert world.types("adele.other@contoso.com") == []
+        asked_about = {
+            arguments[0] for name, arguments in world.calls.log if name in ("directory.privileges", "directory.remove")
+        }
+        assert asked_about == {world.tenant.account("adele.other@contoso.com").person.id}
 
 
 # ---- permissions
