@@ -22,7 +22,7 @@ up: setup ## the same stack, left running, with commands to paste
 	@$(CLEAN) $(RUN) -m sandbox.up $(if $(PORT),--port "$(PORT)")
 
 test: setup ## every test
-	@$(CLEAN) $(RUN) -m pytest tests
+	@$(CLEAN) $(RUN) -m pytest
 
 unit contract e2e: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@

@@ -524,11 +524,11 @@ class TestWhatPasses:
             assert "secret" not in failure.value.cause
         assert world.simulator.log == []
 
-    async def test_a_refused_token_is_forbidden(self, world: SimulatedWorld) -> None:
+    async def test_a_refused_token_may_pass_and_is_waited_for(self, world: SimulatedWorld) -> None:
         world.credential.token = mint("https://elsewhere.example", DEFAULT_PERMISSIONS)
-        with pytest.raises(Forbidden, match="user 401 InvalidAuthenticationToken"):
+        with pytest.raises(Unavailable, match="user 401 InvalidAuthenticationToken"):
             await world.directory.person(ADELE)
-        assert len(world.simulator.log) == 1
+        assert len(world.simulator.log) == 2
 
 
 class TestWhatIsNoAnswer:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -57,7 +58,10 @@ async def being_told(request: pytest.FixtureRequest, another: Another) -> AsyncI
     stories = [
         cast("Story", item.callspec.params["story"])
         for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "story" in item.callspec.params
+        if isinstance(item, pytest.Function)
+        and item.path.parent == Path(__file__).parent
+        and hasattr(item, "callspec")
+        and "story" in item.callspec.params
     ]
     if not stories:
         yield {}

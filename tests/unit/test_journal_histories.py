@@ -142,7 +142,7 @@ class History(RuleBasedStateMachine):
         except StaleFacts:
             assert self.record.facts_read_at is not None
             assert self.record.facts_read_at < self.record.latest_event_at
-            assert reason is Reason.TICKET_NOT_APPROVED
+            assert outcome is Outcome.REFUSED
             return
         self._owe(OwedKind.OUTCOME_NOTE)
         self._owe(OwedKind.RESULT)

@@ -367,7 +367,7 @@ class TestReadingBack:
         world.tenant.remove(ADELE)
         gate.opened.set()
         await worker
-        assert world.record.status == "waiting"
+        assert (world.record.status, world.record.waiting_for) == ("waiting", "graph")
         world.tenant.accounts[adele.person.id] = adele
         await world.settle()
         assert world.outcome == ("done", "removed")
