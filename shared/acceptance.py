@@ -11,14 +11,13 @@ from shared.admission import Admission, admit, is_mismatch
 from shared.app import App, Unready
 from shared.claim import Claim
 from shared.journal import IllegalRecord
-from shared.model import Event, Status, WaitingFor
+from shared.model import Event, Status
 from shared.ports import Conflict, RequestQueue, Stored, Unavailable, Unreadable
 from shared.record import Record, SeenEvent
 from shared.wording import Answer
 
 log = structlog.get_logger()
 
-_ROUNDS = 20  # against others who take in events for the same ticket at the same moment
 RETRY_SOON = timedelta(seconds=30)
 
 
@@ -85,17 +84,18 @@ async def _take_in(app: App, event: Event, now: datetime) -> Answer:
 async def _admitted(app: App, event: Event, message: str, arrived_at: datetime) -> Admission | None:
     """The event is in the journal; None when its identity was used for another. The first reading is guessed: mostly right."""
     stored, seen = None, None
-    for _ in range(_ROUNDS):
+    conflicts = 0
+    while True:
         if is_mismatch(event, seen):
             return None
         admission = _admit(app, event, message, arrived_at, stored, seen)
         try:
             await _store(app, admission.record, stored, admission.seen, seen)
         except Conflict:
+            await app.step_aside(conflicts := conflicts + 1)
             stored, seen = await app.journal.find(identity.request_id(event), identity.event_key(event.cause))
             continue
         return admission
-    raise _busy()
 
 
 def _admit(
@@ -113,10 +113,6 @@ async def _store(app: App, record: Record, stored: Stored | None, event: SeenEve
     if stored is not None and record is stored.record and seen is not None:
         return stored
     return await app.journal.commit(record, stored.version if stored else None, event if seen is None else None)
-
-
-def _busy() -> Unavailable:
-    return Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
 
 
 async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
@@ -137,7 +133,8 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
 
 
 async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> Claim | None:
-    for _ in range(_ROUNDS):
+    conflicts = 0
+    while True:
         stored, seen = await app.journal.find(identity.request_id(event), identity.event_key(event.cause))
         if seen is not None and is_mismatch(event, seen):
             await _refuse_mismatch(app, event, seen)
@@ -151,6 +148,7 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
         try:
             stored = await _store(app, record, stored, admission.seen, seen)
         except Conflict:
+            await app.step_aside(conflicts := conflicts + 1)
             continue
         log.info("message.taken", request_id=record.id, attempt=record.attempt, taken=admission.taken, claimed=claimable)
         if claimable:
@@ -160,7 +158,6 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
         elif not record.is_open and not record.owes_result and event.cause.source != intake.WEBHOOK_SOURCE:
             await app.queue.publish(wording.result_event(record))
         return None
-    raise _busy()
 
 
 async def _refuse_mismatch(app: App, event: Event, seen: SeenEvent) -> None:

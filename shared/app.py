@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.ports import Clock, Directory, Journal, RequestQueue, TicketDesk
+from shared.model import WaitingFor
+from shared.ports import Clock, Directory, Journal, RequestQueue, TicketDesk, Unavailable
 from shared.settings import Settings
+
+ROUNDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,15 @@ class App:
     desk: Callable[[], TicketDesk] | None
     clock: Clock
     jitter: Callable[[], float]
+
+    async def step_aside(self, times: int) -> None:
+        """After the `times`-th conditional write that others were quicker with: a moment, longer each time, then `Unavailable`.
+
+        A storm of events for one ticket is written one after another, and whoever works on it must not lose for ever.
+        """
+        if times >= ROUNDS:
+            raise Unavailable(WaitingFor.STORAGE, "the record keeps moving on")
+        await self.clock.sleep(self.jitter() * min(0.005 * times, 0.2))
 
 
 @dataclass(frozen=True, slots=True)

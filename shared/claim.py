@@ -12,8 +12,6 @@ from shared.record import Record
 
 type Change = Callable[[Record], Record]
 
-_WRITES = 10  # in a row against a record that keeps moving on
-
 
 class LeaseLost(Exception):
     """Somebody else works on the request now; whatever we were about to do is theirs."""
@@ -55,10 +53,12 @@ class Claim:
 
     async def _write(self, count: int, wanted: tuple[Change, ...] = ()) -> None:
         """The first `count` staged changes are stored."""
-        for _ in range(_WRITES):
+        conflicts = 0
+        while True:
             try:
                 self._stored = await self._app.journal.commit(self._renewed(count), self._stored.version)
             except Conflict:
+                await self._app.step_aside(conflicts := conflicts + 1)
                 await self._reload()
                 continue
             except Unavailable:
@@ -69,7 +69,6 @@ class Claim:
             del self._staged[:count]
             self.record = self._applied(len(self._staged))
             return
-        raise LeaseLost
 
     def _drop(self, changes: tuple[Change, ...]) -> None:
         self._staged = [change for change in self._staged if change not in changes]

@@ -122,7 +122,7 @@ def wait(
         waiting_for=waiting_for,
         next_try_at=next_try_at,
         waits=record.waits + 1,
-        tries=record.tries if waiting_for is None else max(record.tries - 1, 0),
+        tries=record.tries if waiting_for is None else 0,
         outages=outages,
         lease=None,
         updated_at=now,
