@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell python3 -c "" 2>/dev/null || echo PYENV_VERSION=system) pyt
 # What the caller's shell says about the product or its tools must not reach it.
 CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
 
-.PHONY: help setup demo up test check format lint types architecture unit contract e2e bench lock clean
+.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -27,7 +27,10 @@ test: setup ## every test
 unit contract e2e: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@
 
-check: setup lint types architecture test ## everything that CI checks
+coverage: setup ## the unit tier again: every branch of the pure modules is taken
+	@$(CLEAN) $(RUN) -m pytest tests/unit --quiet --cov --cov-report=term-missing:skip-covered
+
+check: setup lint types architecture coverage test ## everything that CI checks
 
 format: setup ## formats the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

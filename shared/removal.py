@@ -44,16 +44,17 @@ async def remove(attempt: Attempt, made: Plan, replan: Callable[[], Awaitable[Pl
     Refused removals wait for the next pass. After one in which nothing went, the list is read and planned anew, and another
     default chosen, once, where that is permitted.
     """
-    failures, may_prefer = Failures(), True
-    for pause in (*PASS_PAUSES, None):
+    failures, may_prefer, pauses = Failures(), True, iter(PASS_PAUSES)
+    while True:
         refused = await _one_pass(attempt, made.removals, failures)
         if not refused or failures.later or failures.forbidden:
             return failures  # what is refused beside these may be refused because of them
         if len(refused) < len(made.removals):
             made = replace(made, removals=refused)
             continue
-        if pause is None:
-            break
+        if (pause := next(pauses, None)) is None:
+            failures.stuck = True  # or it is lag: the read-back is patient with it
+            return failures
         try:
             made = await replan()
             target = made.other_default if may_prefer else None
@@ -65,8 +66,6 @@ async def remove(attempt: Attempt, made: Plan, replan: Callable[[], Awaitable[Pl
             failures.later = error
             return failures
         may_prefer = False
-    failures.stuck = True  # or it is lag: the read-back is patient with it
-    return failures
 
 
 async def _one_pass(attempt: Attempt, removals: Sequence[Removal], failures: Failures) -> tuple[Removal, ...]:

@@ -266,6 +266,34 @@ class TestTheDefault:
         assert len(world.tenant.account(ADELE).revocations) == 1
         assert sorted(one["type"] for one in world.result["removed"]) == ["microsoftAuthenticator", "softwareOath"]
 
+    async def test_that_nobody_could_foresee_is_changed_after_a_pass_in_which_nothing_went(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.permit(ALL_METHODS)
+        world.ticket_for(ALEX)
+        monkeypatch.setattr(world.directory, "inventory", world.directory.methods)
+        assert await world.ended() == ("done", "removed")
+        assert world.types(ALEX) == []
+        assert "default-changed" in [step.name for step in world.record.steps]
+
+    async def test_that_nobody_could_foresee_and_nobody_may_change_is_stuck(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.ticket_for(ALEX)
+        monkeypatch.setattr(world.directory, "inventory", world.directory.methods)
+        assert await world.ended() == ("failed", "default-method-stuck")
+        assert world.types(ALEX) == ["phone", "phone"]
+
+    async def test_that_is_stuck_while_graph_cannot_be_asked_again_waits_for_graph(self, world: World) -> None:
+        world.tenant.update(ADELE, hidden_method=True)
+        world.calls.fail("directory.inventory", Unavailable(WaitingFor.GRAPH, "503"), skip=1)
+        await world.webhook()
+        await world.work()
+        assert (world.record.status, world.record.waiting_for) == ("waiting", "graph")
+        await world.settle()
+        assert world.outcome == ("failed", "default-method-stuck")
+        assert world.types() == ["phone"]
+
     async def test_that_is_refused_only_because_of_lag_is_waited_for(self, world: World) -> None:
         world.tenant.settings.lag_seconds = 30
         world.tenant.settings.rules_lag = True
