@@ -120,8 +120,7 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
     now = app.clock.now()
     try:
         received = intake.message_event(text)
-        arrived_at = min(inserted_at, received.first_inserted_at or inserted_at)
-        intake.check_time(received.event, arrived_at)
+        return await _claimed(app, received.event, text, min(inserted_at, received.first_inserted_at or inserted_at))
     except intake.InvalidMessage as bad:
         log.warning("message.invalid", pointer=bad.pointer, reported=bad.cause is not None)
         if bad.cause is None:
@@ -129,7 +128,6 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
         else:
             await app.queue.publish(wording.invalid_event(bad.cause, app.settings.mode, now))
         return None
-    return await _claimed(app, received.event, text, arrived_at)
 
 
 async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> Claim | None:
@@ -139,6 +137,8 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
         if seen is not None and is_mismatch(event, seen):
             await _refuse_mismatch(app, event, seen)
             return None
+        if seen is None:
+            intake.check_time(event, arrived_at)
         admission = _admit(app, event, text, arrived_at, stored, seen)
         record, now = admission.record, app.clock.now()
         claimable = journal.may_claim(record, now)

@@ -56,7 +56,9 @@ def admit(
     if event.ticket is None:
         raise IllegalRecord("a request is known whose event is not")
     if record.is_open:
-        return answered(Taken.JOINED, replace(record, latest_event_at=now, updated_at=now))
+        # A number that was mistyped in an earlier event is corrected by this one, as long as nothing has been done under it.
+        ticket = record.ticket if record.removal_begun else event.ticket
+        return answered(Taken.JOINED, replace(record, ticket=ticket, latest_event_at=now, updated_at=now))
     if record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE:
         return answered(Taken.FINAL, record)
     if _arrived_during(record, event, arrived_at):
@@ -102,7 +104,7 @@ def _open(event: Event, message: str, arrived_at: datetime, mode: Mode, now: dat
         profile=event.profile or Profile.REQUIRE_REREGISTER,
         event_time=event.time,
         accepted_at=arrived_at,
-        latest_event_at=arrived_at,
+        latest_event_at=min(arrived_at, now),
         updated_at=now,
         steps=(StepTaken(StepName.ACCEPTED, arrived_at),),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.model import WaitingFor
+from shared.model import Mode, WaitingFor
 from shared.ports import Clock, Directory, Journal, RequestQueue, TicketDesk, Unavailable
 from shared.settings import Settings
 
@@ -42,3 +42,4 @@ class Unready:
 
     problems: dict[str, str]
     queue: RequestQueue | None
+    mode: Mode | None = None

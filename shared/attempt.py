@@ -16,6 +16,8 @@ from shared.record import OwedKind, Record, StepName
 
 log = structlog.get_logger()
 
+LAST_MOMENT_SECONDS = 5  # for a start note that is still on its way when all else is done
+
 
 class Ended(Exception):
     """The attempt has been given its outcome; the rest of the turn is skipped."""
@@ -36,8 +38,8 @@ class Attempt:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._telling is not None:
-            if kind is not None:
-                self._telling.cancel()
+            await asyncio.wait([self._telling], timeout=0 if kind else LAST_MOMENT_SECONDS)
+            self._telling.cancel()
             await asyncio.wait([self._telling])
 
     @property

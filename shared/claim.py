@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
 from shared import journal
@@ -38,20 +38,32 @@ class Claim:
 
     def stage(self, change: Change) -> None:
         """The change goes along with the next commit: for what may be learned again after a crash."""
+        number = self.record.attempt if self.record.is_open else None
+
+        def of_this_attempt(record: Record) -> Record:
+            """A write whose answer was lost may find the next attempt open already: that one is not ours to change."""
+            return change(record) if number in (None, record.attempt) else record
+
         self.record = change(self.record)
-        self._staged.append(change)
+        self._staged.append(of_this_attempt)
+
+    def discard(self) -> None:
+        """What is staged is forgotten."""
+        self._staged.clear()
+        self.record = self._stored.record
 
     async def commit(self, *changes: Change) -> None:
         """All staged changes are stored and the lease is renewed; `LeaseLost` when the request is no longer ours.
 
         A change that the record will not take any more is dropped, and its exception raised.
         """
+        before = len(self._staged)
         for change in changes:
             self.stage(change)
         async with self._writing:
-            await self._write(len(self._staged), changes)
+            await self._write(len(self._staged), self._staged[before:])
 
-    async def _write(self, count: int, wanted: tuple[Change, ...] = ()) -> None:
+    async def _write(self, count: int, wanted: Sequence[Change] = ()) -> None:
         """The first `count` staged changes are stored."""
         conflicts = 0
         while True:
@@ -63,14 +75,14 @@ class Claim:
                 continue
             except Unavailable:
                 raise
-            except Exception:
+            except BaseException:
                 self._drop(wanted)
                 raise
             del self._staged[:count]
             self.record = self._applied(len(self._staged))
             return
 
-    def _drop(self, changes: tuple[Change, ...]) -> None:
+    def _drop(self, changes: Sequence[Change]) -> None:
         self._staged = [change for change in self._staged if change not in changes]
         self.record = self._applied(len(self._staged))
 
@@ -125,15 +137,15 @@ class Claim:
 
         renewal = asyncio.create_task(renew())
         try:
-            yield
+            try:
+                yield
+            finally:
+                renewal.cancel()
+                await asyncio.wait([renewal])
         except asyncio.CancelledError:
             if lost and holder.uncancel() == 0:
                 raise lost[0] from None
             raise
-        finally:
-            renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewal
 
 
 def _owner(stored: Stored) -> str | None:

@@ -9,7 +9,7 @@ from shared.attempt import Attempt
 from shared.guardrails import EventFacts, PersonFacts, TicketFacts
 from shared.model import Inventory, Outcome, Profile, Reason, Ticket, WaitingFor
 from shared.parallel import together
-from shared.ports import Forbidden, PersonNotFound, TicketNotFound, Unavailable
+from shared.ports import PersonNotFound, TicketNotFound
 from shared.record import Pins, StepName
 
 log = structlog.get_logger()
@@ -26,6 +26,7 @@ async def decide(attempt: Attempt) -> Inventory:
         profile=record.profile if record.subject else None,
     )
     if reasons := guardrails.refusals(guardrails.EVENT_RULES, facts, limits):
+        attempt.claim.stage(lambda record: replace(record, facts_read_at=None))  # this rests on no facts of the ticket
         await attempt.end(Outcome.REFUSED, *reasons)
     if record.ticket:
         return await _decide_on_ticket(attempt)
@@ -43,7 +44,7 @@ async def _decide_on_ticket(attempt: Attempt) -> Inventory:
     assert ticket.subject is not None
     try:
         person_reasons, current = await _look_at(attempt, ticket.subject, pinned_id=attempt.record.pins.subject_id)
-    except (Unavailable, Forbidden):
+    except Exception:
         if not ticket_reasons:
             raise
         await attempt.end(Outcome.REFUSED, *ticket_reasons)
@@ -91,16 +92,15 @@ async def _look_at(attempt: Attempt, identifier: str, *, pinned_id: str | None) 
     directory = attempt.directory
     try:
         person = await directory.person(identifier)
+        pins = Pins(subject_id=person.id)
+        attempt.claim.stage(lambda record: journal.pinned(record, pins))
         attempt.step(StepName.PERSON_RESOLVED)
         privileges, current = await together(directory.privileges(person.id), directory.inventory(person.id))
     except PersonNotFound:
         return (Reason.USER_NOT_FOUND,), Inventory(())
     attempt.listed(StepName.INVENTORY_READ, current)
     facts = PersonFacts(person, privileges, pinned_id)
-    reasons = guardrails.refusals(guardrails.PERSON_RULES, facts, attempt.app.settings.limits)
-    pins = Pins(subject_id=person.id)
-    attempt.claim.stage(lambda record: journal.pinned(record, pins))
-    return reasons, current
+    return guardrails.refusals(guardrails.PERSON_RULES, facts, attempt.app.settings.limits), current
 
 
 async def foresee(attempt: Attempt, made: plan.Plan) -> str | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -36,43 +36,55 @@ async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None) ->
     owed = claim.record.owed
     waits: list[timedelta] = []
 
-    async def tell(one: Owed) -> None:
+    async def tell(one: Owed, telling: Awaitable[bool]) -> bool:
+        """Whether the other side can be told more now."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await _tell(one)
+            told = await telling
         except (Unavailable, Forbidden, TimeoutError) as error:
             log.warning("delivery.later", request_id=claim.record.id, owed=one.kind, cause=str(error))
             claim.stage(lambda record: journal.undelivered(record, one))
             if isinstance(error, Unavailable) and error.retry_after:
                 waits.append(error.retry_after)
+            return False
+        except asyncio.CancelledError:
+            claim.stage(lambda record: journal.undelivered(record, one))  # it may have been told all the same
+            raise
         except Exception as error:
             log.exception("delivery.unclassified", request_id=claim.record.id, owed=one.kind, error=type(error).__name__)
             claim.stage(lambda record: journal.undelivered(record, one))
-        else:
-            now = claim.now()
-            claim.stage(lambda record: journal.delivered(record, one, now))
+            return False
+        now = claim.now()
+        claim.stage(lambda record: journal.delivered(record, one, now) if told else journal.undeliverable(record, one))
+        return True
 
-    async def _tell(one: Owed) -> None:
-        if one.kind is OwedKind.RESULT:
+    async def publish(one: Owed) -> bool:
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await queue.publish(json.loads(one.content))
-            return
+        return True
+
+    async def write(one: Owed, until: float) -> bool:
         ticket = claim.record.ticket
         assert ticket is not None
         if desk is None:
             raise Unavailable(WaitingFor.TICKET_SYSTEM, "not reachable now, or not configured any more")
         try:
-            written = await desk.write(ticket, Note(**json.loads(one.content)), repeat=_may_stand(claim, one))
-            if not written.state_changed:
-                log.warning("delivery.state-unchanged", request_id=claim.record.id)
+            async with asyncio.timeout_at(until):
+                written = await desk.write(ticket, Note(**json.loads(one.content)), repeat=_may_stand(claim, one))
         except TicketNotFound:
-            log.warning("delivery.no-ticket", request_id=claim.record.id)  # nobody is left to tell
+            log.warning("delivery.no-ticket", request_id=claim.record.id)
+            return False
+        if not written.state_changed:
+            log.warning("delivery.state-unchanged", request_id=claim.record.id)
+        return True
 
     async def tell_desk() -> None:
+        """One note after another, all of them within the patience; after one that does not get through the others wait."""
+        until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         for one in owed:
-            if one.kind is not OwedKind.RESULT:
-                await tell(one)
+            if one.kind is not OwedKind.RESULT and not await tell(one, write(one, until)):
+                return
 
-    await asyncio.gather(tell_desk(), *(tell(one) for one in owed if one.kind is OwedKind.RESULT))
+    await asyncio.gather(tell_desk(), *(tell(one, publish(one)) for one in owed if one.kind is OwedKind.RESULT))
     return max(waits, default=None)
 
 

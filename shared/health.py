@@ -11,12 +11,12 @@ from shared.wording import Answer
 
 async def health(app: App | Unready, version: str) -> Answer:
     """200 when nothing is failing, else 503; `failing` names settings, never their values."""
-    body: dict[str, Any] = {"version": version, "mode": None, "failing": []}
+    mode = app.mode if isinstance(app, Unready) else app.settings.mode
+    body: dict[str, Any] = {"version": version, "mode": mode, "failing": []}
     if isinstance(app, Unready):
         body["failing"] = sorted(app.problems)
         body["problems"] = dict(sorted(app.problems.items()))
         return Answer(503, body, {"Retry-After": "60"})
-    body["mode"] = app.settings.mode
 
     async def ask(name: str, ping: Awaitable[None]) -> str | None:
         try:

@@ -105,7 +105,7 @@ def wait(
     Before the first removal it is woken to be given up in time, even if it may not ask again by then. A `Retry-After` of
     nothing is no reason for a storm.
     """
-    if record.status is Status.WAITING and record.updated_at == now:
+    if not record.is_open or (record.status is Status.WAITING and record.updated_at == now):
         return record
     asked = retry_after if retry_after is not None and retry_after >= timedelta(seconds=1) else None
     next_try_at = now + min(asked or backoff(record.waits, jitter), LONGEST_DELAY)
@@ -223,6 +223,8 @@ def end(
     left_alone: tuple[LeftAlone, ...] = (),
 ) -> Record:
     """The attempt has ended. A refusal on facts older than the ticket's latest event raises `StaleFacts`."""
+    if not record.is_open:
+        return record
     read_at = record.facts_read_at
     if outcome is Outcome.REFUSED and read_at is not None and record.latest_event_at > read_at:
         raise StaleFacts
@@ -259,19 +261,24 @@ def owe(record: Record, kind: OwedKind, content: str, now: datetime) -> Record:
 
 def delivered(record: Record, owed: Owed, now: datetime) -> Record:
     name = StepName.RESULT_PUBLISHED if owed.kind is OwedKind.RESULT else StepName.TICKET_NOTED
-    left = tuple(other for other in record.owed if (other.kind, other.attempt) != (owed.kind, owed.attempt))
-    told = replace(record, owed=left)
+    told = undeliverable(record, owed)
     return step(told, name, now, owed.kind) if owed.attempt == record.attempt else told
+
+
+def undeliverable(record: Record, owed: Owed) -> Record:
+    """Nobody is left to tell it to."""
+    return replace(record, owed=tuple(other for other in record.owed if not _same(other, owed)))
 
 
 def undelivered(record: Record, owed: Owed) -> Record:
     return replace(
         record,
-        owed=tuple(
-            replace(other, tried=owed.tried + 1) if (other.kind, other.attempt) == (owed.kind, owed.attempt) else other
-            for other in record.owed
-        ),
+        owed=tuple(replace(other, tried=owed.tried + 1) if _same(other, owed) else other for other in record.owed),
     )
+
+
+def _same(one: Owed, other: Owed) -> bool:
+    return (one.kind, one.attempt) == (other.kind, other.attempt)
 
 
 def settle(record: Record, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:

@@ -7,6 +7,7 @@ import structlog
 
 from shared import journal
 from shared.attempt import Attempt
+from shared.claim import LeaseLost
 from shared.model import Reason, Removal, WaitingFor
 from shared.plan import Plan
 from shared.ports import Forbidden, Unavailable
@@ -62,6 +63,8 @@ async def remove(attempt: Attempt, made: Plan, replan: Callable[[], Awaitable[Pl
                 made = made.with_default(target)
             else:
                 await attempt.app.clock.sleep(pause)
+        except LeaseLost:
+            raise
         except Exception as error:  # noqa: BLE001 raised once the rest is done
             failures.later = error
             return failures

@@ -62,11 +62,12 @@ class Settings:
 
 
 class SettingsInvalid(Exception):
-    """What is wrong, by name of the setting. No value is repeated."""
+    """What is wrong, by name of the setting, and the mode as far as that can be told. No value is repeated."""
 
-    def __init__(self, problems: Mapping[str, str]) -> None:
+    def __init__(self, problems: Mapping[str, str], mode: Mode | None = None) -> None:
         super().__init__("; ".join(f"{name}: {problem}" for name, problem in sorted(problems.items())))
         self.problems = dict(problems)
+        self.mode = mode
 
 
 class _Reader:
@@ -278,7 +279,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         ),
     )
     if reader.problems:
-        raise SettingsInvalid(reader.problems)
+        raise SettingsInvalid(reader.problems, None if "MODE" in reader.problems else mode)
     return settings
 
 

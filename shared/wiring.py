@@ -87,7 +87,7 @@ def _built(environment: Mapping[str, str], resources: AsyncExitStack) -> App | U
     try:
         return build(environment, resources)
     except SettingsInvalid as invalid:
-        return Unready(invalid.problems, _host_queue(environment, resources))
+        return Unready(invalid.problems, _host_queue(environment, resources), invalid.mode)
     except ValueError as error:  # an SDK is stricter than we are; it may quote the value
         log.warning("settings.refused-by-sdk", error=type(error).__name__)
         problems = {"settings": "an address or connection string is not accepted by its SDK"}

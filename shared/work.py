@@ -19,12 +19,13 @@ from shared.record import OwedKind, Record, StepName
 
 log = structlog.get_logger()
 
-TURN_SECONDS = 80  # with what delivery may take, an invocation stays within two minutes
+TURN_SECONDS = 80  # with the start note's last moment and what delivery may take, an invocation stays within two minutes
 NOTE_WAITS_FROM = timedelta(minutes=3)
 
 _UNAVAILABLE = {
     WaitingFor.GRAPH: Reason.GRAPH_UNAVAILABLE,
     WaitingFor.TICKET_SYSTEM: Reason.TICKET_SYSTEM_UNAVAILABLE,
+    WaitingFor.STORAGE: Reason.INTERNAL_ERROR,
 }
 _FORBIDDEN = {
     WaitingFor.GRAPH: Reason.GRAPH_FORBIDDEN,
@@ -70,7 +71,10 @@ async def turn(app: App, claim: Claim) -> None:
         retry_after = await delivery.deliver(claim, app.queue, desk)
     if ended:
         now, jitter = app.clock.now(), app.jitter()
+        owed = claim.record.owed
         claim.stage(lambda record: journal.settle(record, retry_after, now, jitter))
+        for given_up in set(owed) - set(claim.record.owed):
+            log.error("delivery.given-up", request_id=claim.record.id, attempt=given_up.attempt, owed=given_up.kind)
     await claim.commit()
     await _wake_later(app, claim.record)
 
@@ -99,13 +103,14 @@ async def _work(app: App, attempt: Attempt) -> None:
                     await reset.perform(attempt)
                 except StaleFacts:
                     log.info("attempt.facts-stale", request_id=record.id)
+                    await app.clock.sleep(0)
     except Ended:
         return
     except LeaseLost:
         raise
     except Unavailable as later:
         if later.waiting_for is WaitingFor.STORAGE:
-            raise
+            attempt.claim.discard()  # as if we had died here: what matters is in the journal, the rest is learned again
         await _wait_or_give_up(app, attempt, later)
     except TimeoutError:
         await _wait_or_give_up(app, attempt, Unavailable(WaitingFor.GRAPH, "the turn took too long", timedelta(seconds=1)))
