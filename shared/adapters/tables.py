@@ -25,7 +25,7 @@ from shared.record import RECORD_JSON, Record, SeenEvent
 
 TABLE = "reregisterjournal"
 _PARTITION = "request"
-_CHUNK = 30_000
+_CHUNK = 16_000  # characters, each of up to 4 bytes in UTF-16
 _COARSE_SECONDS = 10
 
 type Entity = dict[str, Any]

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.servicenow import INTEGRATION, INTEGRATION_USER, SimulatedServiceNow
+from sandbox.servicenow.access import ADMINISTRATOR
 from sandbox.simulator import Fault, running
 from sandbox.tokens import mint
 from shared.adapters.servicenow import ANSWER_LIMIT, Reply, ServiceNowClient, ServiceNowDesk, understood, wanted_wait
@@ -743,6 +744,17 @@ async def test_a_writing_call_is_never_tried_again_by_itself(world: Instance, fa
         await world.desk.write(REF, NOTE, repeat=False)
     assert len(world.service.log) == 1
     assert world.clock.slept == []
+
+
+async def test_a_state_that_a_data_policy_refuses_does_not_keep_the_note_from_the_ticket(world: Instance) -> None:
+    """Source: resolving an incident needs a close code and close notes, else the whole update is refused."""
+    incident = world.service.desk.create("incident", "admin", caller_id=ADELE, opened_by=ALEX)
+    world.service.access.rights[INTEGRATION_USER] = ADMINISTRATOR
+    ref = TicketRef("servicenow", "incident", incident.sys_id, incident["number"])
+    assert await world.desk.write(ref, replace(NOTE, state="6"), repeat=False) == Written(state_changed=False)
+    assert [call["method"] for call in world.service.log] == ["PATCH", "PATCH"]
+    assert [call["status"] for call in world.service.log] == [403, 200]
+    assert incident["state"] != "6"
 
 
 async def test_the_wait_that_a_writing_call_is_told_is_passed_on(world: Instance) -> None:
