@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from sandbox.people import ADELE
+from sandbox.people import ADELE, ALEX
 from shared import settings, work
 from shared.app import Unready
 from shared.model import WaitingFor
 from shared.ports import Forbidden, Unavailable
 from tests.calls import Killed
 from tests.unit import build
-from tests.unit.world import World
+from tests.unit.world import ALL_METHODS, World
 
 READS = {
     "directory.person": WaitingFor.GRAPH,
@@ -344,8 +344,8 @@ class TestWrongSettings:
 
 
 class TestSomebodyElse:
-    @staticmethod
-    async def taken_over_at(world: World, call: str, then: Callable[[], Any] = lambda: None) -> None:
+    @classmethod
+    async def taken_over_at(cls, world: World, call: str, then: Callable[[], Any] = lambda: None) -> None:
         """The worker is held at this call so long that another takes the request over and ends it."""
         gate = world.calls.hold(call)
         await world.webhook()
@@ -354,7 +354,13 @@ class TestSomebodyElse:
         await gate.reached.wait()
         world.calls.gates.clear()
         then()
-        # A process that stands still does not renew its lease either.
+        await cls.stands_still(world)
+        gate.opened.set()
+        await frozen
+
+    @staticmethod
+    async def stands_still(world: World) -> None:
+        """A process that stands still does not renew its lease either: somebody else takes the request over and ends it."""
         stolen = world.journal.stored(world.record.id)
         assert stolen is not None
         lease = stolen.record.lease
@@ -362,8 +368,6 @@ class TestSomebodyElse:
         await world.journal.commit(replace(stolen.record, lease=replace(lease, until=build.before(minutes=1))), stolen.version)
         await world.sweep()
         await world.work()
-        gate.opened.set()
-        await frozen
 
     @pytest.mark.parametrize("call", ["directory.person", "directory.lacking", "directory.inventory"])
     async def test_who_lost_the_lease_before_the_first_write_writes_nothing(self, world: World, call: str) -> None:
@@ -389,6 +393,30 @@ class TestSomebodyElse:
         assert world.outcome == ("done", "removed")
         assert world.calls.count("directory.remove") <= 4
         assert len(world.tenant.account(ADELE).removals) == 3
+        assert len(world.ticket.comments) == 1
+
+    async def test_who_lost_the_lease_between_two_passes_does_nothing_more(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The default is not known, so that it is found out by a pass in which nothing went, and then changed."""
+        world.permit(ALL_METHODS)
+        world.ticket_for(ALEX)
+        monkeypatch.setattr(world.directory, "inventory", world.directory.methods)
+        removing = world.calls.hold("directory.remove")
+        await world.webhook()
+        (message,) = world.queue.messages
+        frozen = asyncio.create_task(world.handle(message))
+        await removing.reached.wait()
+        world.calls.gates.clear()
+        looking_again = world.calls.hold("directory.methods")
+        removing.opened.set()
+        await looking_again.reached.wait()
+        world.calls.gates.clear()
+        await self.stands_still(world)
+        looking_again.opened.set()
+        await frozen
+        assert world.outcome == ("done", "removed")
+        assert (world.calls.count("directory.prefer"), world.calls.count("directory.revoke_sessions")) == (1, 1)
         assert len(world.ticket.comments) == 1
 
     async def test_two_messages_of_one_request_are_one_turn(self, world: World) -> None:
