@@ -7,12 +7,14 @@ One partition, so that a record, the event that changed it and its place in the 
 * `d-<time>-<request id>`: the due list, in order of time; ten seconds coarse, so that most writes leave it alone.
 """
 
+import asyncio
+import contextlib
 import math
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
@@ -40,6 +42,8 @@ class Version(NamedTuple):
 class TableJournal:
     def __init__(self, client: TableClient) -> None:
         self._client = client
+        self._making = asyncio.Lock()
+        self._made = 0
 
     async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
         async with answering():
@@ -58,7 +62,7 @@ class TableJournal:
         operations: list[Operation] = [_write(record, due, version)]
         if seen is not None:
             operations.append(("create", _event_entity(seen)))
-        before = version.due if version else ""
+        made, before = self._made, version.due if version else ""
         if due != before:
             operations += [("upsert", _entity(due))] if due else []
             operations += [("delete", _entity(before))] if before else []
@@ -70,7 +74,7 @@ class TableJournal:
                     raise Conflict from error
                 if error.status_code != 404:
                     raise
-                await self._create()
+                await self._create(made)
                 raise Conflict from error  # others may have been quicker: the caller reads again
         return Stored(record, Version(str(answers[0]["etag"]), due))
 
@@ -78,6 +82,7 @@ class TableJournal:
         """Up to one due list's coarseness late. A row may be early: whether its request is due stands in the record."""
         before = f"d-{now.astimezone(UTC):%Y%m%dT%H%M%S}-~"
         rows: list[str] = []
+        made = self._made
         async with answering():
             try:
                 query = self._client.query_entities(
@@ -90,19 +95,20 @@ class TableJournal:
                     if len(rows) >= limit:
                         break
             except ResourceNotFoundError:
-                await self._create()
+                await self._create(made)
         return tuple(row.rpartition("-")[2] for row in rows)
 
     async def ping(self) -> None:
         await self.find("0" * 32)
 
-    async def _create(self) -> None:
-        """The table may not exist yet: whoever comes first makes it."""
-        try:
-            await self._client.create_table()
-        except Exception as error:
-            if getattr(error, "error_code", None) != "TableAlreadyExists":
-                raise
+    async def _create(self, missed: int) -> None:
+        """The table may not exist yet: whoever comes first makes it, one at a time. `missed` counts the tables made before."""
+        async with self._making:
+            if self._made != missed:
+                return
+            with contextlib.suppress(ResourceExistsError):
+                await self._client.create_table()
+            self._made += 1
 
 
 async def _nothing() -> None:
