@@ -6,7 +6,7 @@ import structlog
 
 from shared import journal
 from shared.app import App
-from shared.ports import Conflict, Unreadable
+from shared.ports import Conflict, Unavailable, Unreadable
 
 log = structlog.get_logger()
 
@@ -14,14 +14,17 @@ AT_ONCE = 100
 
 
 async def sweep(app: App) -> int:
-    """How many requests were put on the queue again. One read when nothing is due."""
+    """How many requests were put on the queue again. One read when nothing is due; with storage down, the next tick tries."""
     count = 0
     now = app.clock.now()
-    for request_id in await app.journal.due(now, AT_ONCE):
-        try:
-            count += await _put_back(app, request_id, now)
-        except Unreadable as error:
-            log.error("sweep.unreadable", request_id=request_id, cause=str(error))  # noqa: TRY400 the others go on
+    try:
+        for request_id in await app.journal.due(now, AT_ONCE):
+            try:
+                count += await _put_back(app, request_id, now)
+            except Unreadable as error:
+                log.error("sweep.unreadable", request_id=request_id, cause=str(error))  # noqa: TRY400 the others go on
+    except Unavailable as later:
+        log.warning("sweep.unavailable", cause=later.cause, put_back=count)
     return count
 
 
