@@ -48,6 +48,8 @@ class TableJournal:
     async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
         async with answering():
             record, event = await together(self._row(f"r-{request_id}"), self._row(f"e-{event_key}") if event_key else _nothing())
+            if event is not None and record is None:  # the write of both fell between the two reads
+                record = await self._row(f"r-{request_id}")
         return (_stored(record) if record else None), (_seen(event) if event else None)
 
     async def _row(self, row: str) -> Any:
