@@ -254,6 +254,27 @@ async def test_whoever_comes_first_makes_the_table_and_is_at_most_told_to_read_a
         assert stored.record == record
 
 
+async def test_a_write_that_falls_between_the_two_reads_is_seen_whole(
+    store: TableJournal, make: Callable[[], TableJournal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, reader, written = a_record(), make(), asyncio.Event()
+    read = reader._row
+
+    async def row(name: str) -> Any:
+        if name.startswith("r-") and not written.is_set():
+            await store.commit(record, None, a_delivery(record))
+            written.set()
+            return None  # as it was before the write
+        await written.wait()
+        return await read(name)
+
+    monkeypatch.setattr(reader, "_row", row)
+    found, seen = await reader.find(record.id, "e" * 32)
+    assert seen is not None
+    assert found is not None
+    assert found.record == record
+
+
 async def test_a_version_of_one_worker_is_good_for_another(store: TableJournal, make: Callable[[], TableJournal]) -> None:
     stored = await store.commit(a_record(), None)
     found, _ = await make().find(stored.record.id)
