@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell python3 -c "" 2>/dev/null || echo PYENV_VERSION=system) pyt
 # What the caller's shell says about the product or its tools must not reach it.
 CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
 
-.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e bench lock clean
+.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -27,6 +27,9 @@ test: setup ## every test
 unit contract e2e: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@
 
+attacks: setup ## every attack by its name, whether it held, and how many did
+	@$(CLEAN) $(RUN) -m pytest tests/attacks --verbose --no-header -p no:cacheprovider
+
 coverage: setup ## the unit tier again: every branch of the pure modules is taken
 	@$(CLEAN) $(RUN) -m pytest tests/unit --quiet --cov --cov-report=term-missing:skip-covered
 
@@ -43,6 +46,10 @@ types: setup
 
 architecture: setup
 	@.venv/bin/lint-imports --no-cache
+
+mutants: setup ## changes what decides, one change after another: fails when no test sees one and docs/mutants.md does not say why
+	@rm -rf mutants && $(CLEAN) .venv/bin/mutmut run --max-children 2 && $(CLEAN) .venv/bin/mutmut export-cicd-stats
+	@! $(CLEAN) .venv/bin/mutmut results | grep -oE 'shared[^:]+' | grep -vxFf <(grep -oE 'shared\.[^` ]+' docs/mutants.md)
 
 bench: setup ## the figures of one run, as ratios; OUT=file.json keeps them
 	@$(CLEAN) $(RUN) -m sandbox.bench $(if $(OUT),--out "$(OUT)")

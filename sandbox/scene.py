@@ -19,6 +19,7 @@ from sandbox.timeline import TYPES, DidNotHappen, Steps, Teller
 
 PATIENCE_SECONDS = 20
 LOOK_EVERY = 0.05
+ALERT = "mfa.reregistration.alert"
 
 type Document = dict[str, Any]
 
@@ -77,7 +78,7 @@ class Scene:
 
         async def found() -> Document | None:
             nonlocal shown
-            event = next(filter(fits, await self.stack.results()), None)
+            event = next(filter(fits, await self._results()), None)
             for call in itertools.takewhile(lambda call: call["status"], (await self.calls())[shown:]):
                 self.tell.moment(_at(call), since, _asked(call), call["requestId"])
                 shown += 1
@@ -90,12 +91,19 @@ class Scene:
         """The result event that fits; there is exactly one."""
 
         async def found() -> Document | None:
-            events = [event for event in await self.stack.results() if fits(event)]
+            events = [event for event in await self._results() if fits(event)]
             if len(events) > 1:
                 raise DidNotHappen(f"exactly one result event for {self.name} (there are {len(events)})")
             return events[0] if events else None
 
         return await _eventually(f"a result event for {self.name}", found)
+
+    async def _results(self) -> list[Document]:
+        return [event for event in await self.stack.results() if event["type"] != ALERT]
+
+    async def alerts(self) -> list[str]:
+        """Of what kind the alerts about the person are."""
+        return [event["data"]["kind"] for event in await self.stack.results() if event["type"] == ALERT]
 
     async def calls(self) -> list[Document]:
         """What Graph has logged since the scene began."""
@@ -188,7 +196,7 @@ def _at(call: Document) -> datetime:
 def _asked(call: Document) -> str:
     """A call of Graph's log, without API version and query; of an id only the beginning."""
     path = re.sub(r"^/(v1\.0|beta)/|\?.*", "", unquote(call["path"]))
-    path = re.sub(r"^users/[^/]*/(authentication/)?|^roleManagement/directory/", "", path)
+    path = re.sub(r"^users/[^/]*/(authentication/)?|^roleManagement/directory/|^identityGovernance/privilegedAccess/", "", path)
     return f"{call['method']} {re.sub(r'([0-9a-f]{8})-[0-9a-f-]{27}', r'\1', path)}: {call['status']}"
 
 

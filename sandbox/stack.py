@@ -346,6 +346,8 @@ async def stack(
                 "SERVICENOW_URL": servicenow.url,
                 "SERVICENOW_AUDIENCE": AUDIENCE,
                 "SERVICENOW_CATALOG_ITEMS": CATALOG_ITEM,
+                "ACTOR_HOURLY_LIMIT": "999",  # one agent opens and one manager approves all of the sandbox's tickets
+                "BREAKER_LIMIT": "999",
                 **settings,
             },
             webhook_key=webhook_key,

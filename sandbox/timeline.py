@@ -26,6 +26,7 @@ STEPS = {
     "person-resolved": "person resolved in the directory",
     "inventory-read": "inventory of registered methods: {detail}",
     "decided": "decided: {detail}",
+    "confirmed": "ticket and person read again: it may still be done",
     "default-changed": "default method changed: {detail}",
     "method-removed": "removed: {detail}",
     "removal-refused": "refused by Graph for now: {detail}",
@@ -34,6 +35,7 @@ STEPS = {
     "ended": "outcome in the journal: {detail}",
     "ticket-noted": "note on the ticket: {detail}",
     "result-published": "result event on mfa-results",
+    "alerted": "alert on mfa-results: {detail}",
 }
 """What each step of a request's status says to somebody who has never seen one."""
 

@@ -2,18 +2,23 @@
 
 import argparse
 import asyncio
+import contextlib
+import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 from sandbox import command, people
 from sandbox.left_running import FOLDER, private, written
-from sandbox.stack import AGENT, APPROVER, CATALOG_ITEM, Stack, stack
+from sandbox.processes import ROOT
+from sandbox.stack import AGENT, APPROVER, CATALOG_ITEM, TRUSTED_SOURCE, Stack, stack
 from sandbox.timeline import Teller
 
 PYTHON = ".venv/bin/python"
 TALK = f"{PYTHON} -m sandbox.talk"
+OPERATOR = ".venv/bin/reregister"
+SETTINGS = "local.settings.json"
 
 
 def addresses(up: Stack, log: Path) -> list[tuple[str, str]]:
@@ -29,7 +34,7 @@ def addresses(up: Stack, log: Path) -> list[tuple[str, str]]:
     ]
 
 
-def commands(up: Stack, talk: str = TALK) -> list[tuple[str, list[str]]]:
+def commands(up: Stack, talk: str = TALK, operator: str = OPERATOR) -> list[tuple[str, list[str]]]:
     """What there is to do, each with lines to paste into a shell in the checkout."""
     app, graph, desk = up.app.url, up.graph.url, up.servicenow.url
     key = f"-H 'x-functions-key: {up.function_key}'"
@@ -64,8 +69,33 @@ def commands(up: Stack, talk: str = TALK) -> list[tuple[str, list[str]]]:
             "Graph answers 429 twice, in the middle of the next reset",
             [f"curl -s {graph}/_sim/faults -d '{throttled}'", f"{talk} reset {people.ISAIAH}", f"{talk} status RITM0010003"],
         ),
+        ("The operator's command: how the app is, and what still has something to do", [f"{operator} status"]),
+        (
+            "What would become of it? Every rule with its fact, and nothing is written: for an employee, for the administrator",
+            [f"{operator} simulate --subject {user} --source {TRUSTED_SOURCE}" for user in (people.CHRISTIE, people.JONI)],
+        ),
+        (
+            "Everything waits, and goes on",
+            [
+                f"{operator} pause --why 'An unusual number of calls'",
+                f"{operator} resume --why 'Looked into'",
+                f"{operator} breaker",
+            ],
+        ),
         ("Graph takes half a second for each answer", [f"curl -s -X PUT {graph}/_sim/latency -d '{{\"seconds\": 0.5}}'"]),
     ]
+
+
+@contextlib.contextmanager
+def settings_file(up: Stack, folder: Path) -> Iterator[Path]:
+    """The app's settings as the Functions tools keep them, for their owner's eyes only, within the block."""
+    file = folder / SETTINGS
+    with private(file) as writing:
+        json.dump({"IsEncrypted": False, "Values": up.settings}, writing, indent=2)
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _into(log: TextIO) -> Callable[[str], None]:
@@ -82,11 +112,13 @@ async def keep_up(port: int, folder: Path) -> int:
     log = folder / "app.log"
     with private(log) as file:
         async with stack(port=port, on_line=_into(file), SERVICENOW_DONE_STATE="3") as up:
-            with written(up, folder):
+            with written(up, folder), settings_file(up, folder) as settings:
+                shown = settings.relative_to(ROOT) if settings.is_relative_to(ROOT) else settings
+                operator = f"{OPERATOR} --settings {shlex.quote(str(shown))}"
                 tell.heading("Running")
                 tell.facts(addresses(up, log))
                 tell.heading("To paste into another terminal, here in the checkout")
-                for what, lines in commands(up, talk):
+                for what, lines in commands(up, talk, operator):
                     tell.commands(what, lines)
                 tell.say("Ctrl-C ends it all; nothing is kept.")
                 status = await asyncio.to_thread(up.hosts[-1].wait)

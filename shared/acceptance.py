@@ -31,6 +31,7 @@ async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
         return wording.problem(413, f"The body is larger than {intake.MAX_BODY} bytes.")
     except intake.NotAuthentic as refused:
         log.warning("webhook.not-authentic", why=refused.why)
+        await _watch(app, now)
         return wording.NOT_AUTHENTIC
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
@@ -46,6 +47,19 @@ async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
         return await _take_in(app, event, now)
     except (Unavailable, Unreadable) as later:
         return unavailable(later)
+
+
+async def _watch(app: App, now: datetime) -> None:
+    """One failure too many is told to whoever watches; the caller learns nothing of it."""
+    watch = app.watch
+    if not watch.failed(now):
+        return
+    watch.said(now)
+    try:
+        await app.queue.publish(wording.intake_alert(watch.failures, watch.since, now))
+    except Unavailable as later:
+        log.warning("webhook.alert-later", failures=watch.failures, cause=later.cause)
+        watch.unsaid()
 
 
 async def status(app: App, request_id: str) -> Answer:

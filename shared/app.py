@@ -1,11 +1,12 @@
 """What every use case is given: the settings and the ports, bundled once per worker process by `wiring`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.model import Mode, WaitingFor
-from shared.ports import Clock, Directory, Journal, RequestQueue, TicketDesk, Unavailable
+from shared.ports import Clock, Control, Directory, Journal, Ledger, RequestQueue, TicketDesk, Unavailable
 from shared.settings import Settings
+from shared.watch import Watch
 
 ROUNDS = 60
 
@@ -20,11 +21,14 @@ class App:
     settings: Settings
     worker: str
     journal: Journal
+    ledger: Ledger
+    control: Control
     queue: RequestQueue
     directory: Callable[[], Directory]
     desk: Callable[[], TicketDesk] | None
     clock: Clock
     jitter: Callable[[], float]
+    watch: Watch = field(default_factory=Watch)
 
     async def step_aside(self, times: int) -> None:
         """After the `times`-th conditional write that others were quicker with: a moment, longer each time, then `Unavailable`.

@@ -10,7 +10,7 @@ import structlog
 from shared import delivery, journal, wording
 from shared.app import App
 from shared.claim import Claim
-from shared.model import Inventory, Note, Outcome, Reason, WaitingFor
+from shared.model import Inventory, Note, Outcome, Reason, Verdict, WaitingFor
 from shared.ports import Directory, TicketDesk
 from shared.record import OwedKind, Record, StepName
 
@@ -57,6 +57,9 @@ class Attempt:
         now = self.claim.now()
         self.claim.stage(lambda record: journal.step(record, name, now, detail, request_id))
 
+    def judged(self, verdicts: tuple[Verdict, ...]) -> None:
+        self.claim.stage(lambda record: journal.judged(record, verdicts))
+
     def listed(self, name: StepName, listing: Inventory) -> None:
         count = len(listing.methods)
         self.step(name, "1 method" if count == 1 else f"{count} methods", listing.request_id)
@@ -67,6 +70,8 @@ class Attempt:
         self.step(StepName.METHOD_REMOVED, kind, request_id)
 
     def owe_note(self, kind: OwedKind, write: Callable[[Record], Note]) -> None:
+        if not _may_be_noted(self.record, (), self.app.settings.limits.ticket_tables):
+            return
         now = self.claim.now()
         self.claim.stage(lambda record: journal.owe(record, kind, delivery.note_content(write(record)), now))
 
@@ -91,6 +96,8 @@ class Attempt:
         def ending(record: Record) -> Record:
             record = journal.end(record, outcome, reasons, now, **more)
             record = journal.owe(record, OwedKind.RESULT, delivery.event_content(wording.result_event(record)), now)
+            for kind, alert in wording.alerts(record).items():
+                record = journal.owe(record, kind, delivery.event_content(alert), now)
             if not noted:
                 return record
             note = wording.outcome_note(record, done_state=system.done_state if system else None, withdrawn=withdrawn)

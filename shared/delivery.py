@@ -81,10 +81,10 @@ async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None) ->
         """One note after another, all of them within the patience; after one that does not get through the others wait."""
         until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         for one in owed:
-            if one.kind is not OwedKind.RESULT and not await tell(one, write(one, until)):
+            if one.kind.is_note and not await tell(one, write(one, until)):
                 return
 
-    await asyncio.gather(tell_desk(), *(tell(one, publish(one)) for one in owed if one.kind is OwedKind.RESULT))
+    await asyncio.gather(tell_desk(), *(tell(one, publish(one)) for one in owed if not one.kind.is_note))
     return max(waits, default=None)
 
 

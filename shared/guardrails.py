@@ -1,15 +1,15 @@
 """Whom and what it refuses. Each rule is one question over facts, with its reason; `True` means: refuse.
 
-Rules come in three stages, by what must have been read to ask them. Facts are complete by their types: a stage whose facts could
-not be read is not asked, and then nothing is allowed. More rules are added here, beside their like, in the order of
-`model.Reason`.
+Rules come in three stages, by what must have been read to ask them, and all of a stage are asked. Facts are complete by their
+types: a stage whose facts could not be read is not asked, and then nothing is allowed. More rules are added here, beside their
+like, in the order of `model.Reason`; each says in words what its answer rests on, and has its place in docs/threat-model.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from shared.model import PRECEDENCE, Person, Privileges, Profile, Reason, Ticket
+from shared.model import PRECEDENCE, Approval, Person, Profile, Reason, Standing, Ticket, Verdict
 from shared.record import Pins
 
 ANY = frozenset({"*"})
@@ -17,9 +17,11 @@ ANY = frozenset({"*"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an organisation allows. Empty means none, never all.
+    """What an organisation allows. Empty means none, never all, and zero means zero.
 
     `ticket_system` says whether there is one to read from. `catalog_items` is `ANY` when every item justifies a reset.
+    `approver_group`, `integration_user` and `proof_field` are None where nothing is asked of them; `allowed_groups` is empty
+    where the whole tenant is in scope. Object ids are in lower case.
     """
 
     request_max_age: timedelta
@@ -29,6 +31,17 @@ class Limits:
     ticket_tables: frozenset[str]
     catalog_items: frozenset[str]
     approvals_required: int
+    approval_max_age: timedelta
+    approver_group: str | None
+    integration_user: str | None
+    proof_field: str | None
+    proof_accepted: frozenset[str]
+    protected_users: frozenset[str]
+    protected_groups: frozenset[str]
+    allowed_groups: frozenset[str]
+    cooldown: timedelta
+    actor_hourly_limit: int
+    breaker_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +64,18 @@ class TicketFacts:
     ticket: Ticket
     profile: Profile | None
     pins: Pins
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
+    """`last_reset` is when another request last reset this person, None when that is longer ago than anybody asks."""
+
     person: Person
-    privileges: Privileges
+    standing: Standing
     pinned_id: str | None
+    last_reset: datetime | None
+    now: datetime
 
 
 # ---- the event
@@ -116,25 +134,58 @@ def ticket_closed(facts: TicketFacts, limits: Limits) -> bool:
     return not facts.ticket.active
 
 
-def _approvers(ticket: Ticket) -> set[str]:
-    """Who is on record as having approved; an approval without a person counts for nothing."""
-    return {row.approver for row in ticket.approvals if row.state == "approved" and row.approver}
+def _approvals(ticket: Ticket) -> tuple[Approval, ...]:
+    """The approvals that somebody is on record for; one without a person counts for nothing."""
+    return tuple(row for row in ticket.approvals if row.state == "approved" and row.approver)
+
+
+def _approvers(rows: Iterable[Approval]) -> frozenset[str]:
+    return frozenset(row.approver for row in rows)
+
+
+def _independent(facts: TicketFacts, limits: Limits) -> tuple[Approval, ...]:
+    """The approvals by somebody who may give one, as far as it is on record who opened the ticket."""
+    ticket = facts.ticket
+    barred = {ticket.requested_for, ticket.opened_by, limits.integration_user}
+    rows = tuple(row for row in _approvals(ticket) if row.approver not in barred) if ticket.opened_by else ()
+    if limits.approver_group is None:
+        return rows
+    return tuple(row for row in rows if row.approver in (ticket.group_approvers or ()))
+
+
+def _recent(facts: TicketFacts, limits: Limits) -> tuple[Approval, ...]:
+    """The independent approvals that are not too old; one without a time is."""
+    oldest = facts.now - limits.approval_max_age
+    return tuple(row for row in _independent(facts, limits) if row.updated_at is not None and row.updated_at >= oldest)
+
+
+def approvers(facts: TicketFacts, limits: Limits) -> frozenset[str]:
+    """On whose word it is done: everybody whose approval counts."""
+    return _approvers(_recent(facts, limits))
 
 
 def ticket_not_approved(facts: TicketFacts, limits: Limits) -> bool:
     """The ticket is not approved, too few people are on record for it, or somebody rejected it."""
     ticket = facts.ticket
     rejected = any(row.state == "rejected" for row in ticket.approvals)
-    return ticket.approval != "approved" or rejected or len(_approvers(ticket)) < limits.approvals_required
+    return ticket.approval != "approved" or rejected or len(_approvers(_approvals(ticket))) < limits.approvals_required
 
 
 def approver_not_independent(facts: TicketFacts, limits: Limits) -> bool:
-    """Too few approvals come from somebody who is neither the subject nor who opened the ticket, if that is on record at all."""
-    ticket = facts.ticket
-    independent = _approvers(ticket) - {ticket.requested_for, ticket.opened_by}
-    return len(_approvers(ticket)) >= limits.approvals_required and (
-        len(independent) < limits.approvals_required or not ticket.opened_by
-    )
+    """Too few approvals come from somebody of the approver group who is neither subject, opener nor our own account."""
+    enough = len(_approvers(_approvals(facts.ticket))) >= limits.approvals_required
+    return enough and len(_approvers(_independent(facts, limits))) < limits.approvals_required
+
+
+def approval_expired(facts: TicketFacts, limits: Limits) -> bool:
+    """Too few of the independent approvals are younger than APPROVAL_MAX_AGE."""
+    enough = len(_approvers(_independent(facts, limits))) >= limits.approvals_required
+    return enough and len(approvers(facts, limits)) < limits.approvals_required
+
+
+def proof_missing(facts: TicketFacts, limits: Limits) -> bool:
+    """The ticket does not attest that identity was proven in a way that is accepted."""
+    return limits.proof_field is not None and facts.ticket.proof not in limits.proof_accepted
 
 
 def ticket_subject_missing(facts: TicketFacts, limits: Limits) -> bool:
@@ -164,10 +215,20 @@ def user_disabled(facts: PersonFacts, limits: Limits) -> bool:
     return not facts.person.enabled
 
 
+def protected_user(facts: PersonFacts, limits: Limits) -> bool:
+    """The person is one of PROTECTED_USERS."""
+    return facts.person.id.lower() in limits.protected_users
+
+
+def protected_group(facts: PersonFacts, limits: Limits) -> bool:
+    """The person is in one of PROTECTED_GROUPS, directly or through other groups."""
+    return not facts.standing.groups.isdisjoint(limits.protected_groups)
+
+
 def user_privileged(facts: PersonFacts, limits: Limits) -> bool:
-    """The person holds a directory role or may activate one."""
+    """The person holds a directory role or may activate one, or belongs to a role-assignable group; no setting allows it."""
     del limits
-    return bool(facts.privileges.active or facts.privileges.eligible)
+    return bool(facts.standing.active or facts.standing.eligible or facts.standing.role_groups)
 
 
 def user_management_restricted(facts: PersonFacts, limits: Limits) -> bool:
@@ -176,33 +237,170 @@ def user_management_restricted(facts: PersonFacts, limits: Limits) -> bool:
     return facts.person.management_restricted
 
 
-type Rule[F] = tuple[Reason, Callable[[F, Limits], bool]]
+def user_out_of_scope(facts: PersonFacts, limits: Limits) -> bool:
+    """ALLOWED_GROUPS is set, and the person is in none of them."""
+    return bool(limits.allowed_groups) and facts.standing.groups.isdisjoint(limits.allowed_groups)
+
+
+def cooldown(facts: PersonFacts, limits: Limits) -> bool:
+    """Another request reset the person less than COOLDOWN ago."""
+    return facts.last_reset is not None and facts.now - facts.last_reset < limits.cooldown
+
+
+# ---- what an answer rests on, in words: identifiers, counts and times
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(sorted(values)) or "none"
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "no time"
+
+
+def _rows(rows: Iterable[Approval]) -> str:
+    return _words(f"{row.approver or 'nobody'} ({row.state}, {_time(row.updated_at)})" for row in rows)
+
+
+def _origin(person: Person) -> str:
+    """Where the account is kept makes no difference: methods are the cloud's own, of a synchronised account too."""
+    return "synchronised from on-premises, which is fine: its methods are in the cloud" if person.synced else "a cloud account"
+
+
+type Question[F] = Callable[[F, Limits], bool]
+type Words[F] = Callable[[F, Limits], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule[F]:
+    """`refuses` is the question, `fact` says in words what its answer rests on."""
+
+    reason: Reason
+    refuses: Question[F]
+    fact: Words[F]
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.refuses, "__name__", "")).replace("_", "-")
+
 
 EVENT_RULES: tuple[Rule[EventFacts], ...] = (
-    (Reason.REQUEST_EXPIRED, request_expired),
-    (Reason.SOURCE_NOT_TRUSTED, source_not_trusted),
-    (Reason.PROFILE_NOT_ALLOWED, profile_not_allowed),
-    (Reason.TICKET_SYSTEM_NOT_CONFIGURED, ticket_system_not_configured),
-    (Reason.TICKET_NOT_FOR_RESET, table_not_for_reset),
+    Rule(Reason.REQUEST_EXPIRED, request_expired, lambda e, li: f"asked {e.age} ago, {li.request_max_age} allowed"),
+    Rule(Reason.SOURCE_NOT_TRUSTED, source_not_trusted, lambda e, _: "by ticket" if e.ticket_table else f"by {e.source}"),
+    Rule(
+        Reason.PROFILE_NOT_ALLOWED,
+        profile_not_allowed,
+        lambda e, li: f"{e.profile or 'as the ticket says'} of {_words(li.allowed_profiles)}",
+    ),
+    Rule(
+        Reason.TICKET_SYSTEM_NOT_CONFIGURED,
+        ticket_system_not_configured,
+        lambda _, li: "configured" if li.ticket_system else "not configured",
+    ),
+    Rule(
+        Reason.TICKET_NOT_FOR_RESET,
+        table_not_for_reset,
+        lambda e, li: f"{e.ticket_table or 'no table'} of {_words(li.ticket_tables)}",
+    ),
 )
 TICKET_RULES: tuple[Rule[TicketFacts], ...] = (
-    (Reason.PROFILE_NOT_ALLOWED, ticket_profile_not_allowed),
-    (Reason.TICKET_CHANGED, ticket_changed),
-    (Reason.TICKET_NOT_FOR_RESET, item_not_for_reset),
-    (Reason.TICKET_CLOSED, ticket_closed),
-    (Reason.TICKET_NOT_APPROVED, ticket_not_approved),
-    (Reason.APPROVER_NOT_INDEPENDENT, approver_not_independent),
-    (Reason.TICKET_SUBJECT_MISSING, ticket_subject_missing),
+    Rule(
+        Reason.PROFILE_NOT_ALLOWED,
+        ticket_profile_not_allowed,
+        lambda t, li: f"{t.profile or 'an unknown one'} of {_words(li.allowed_profiles)}",
+    ),
+    Rule(
+        Reason.TICKET_CHANGED,
+        ticket_changed,
+        lambda t, _: f"for {t.ticket.requested_for or 'nobody'}, opened by {t.ticket.opened_by or 'nobody'}",
+    ),
+    Rule(
+        Reason.TICKET_NOT_FOR_RESET,
+        item_not_for_reset,
+        lambda t, li: f"{t.ticket.catalog_item or 'no item'} of {_words(li.catalog_items)}",
+    ),
+    Rule(
+        Reason.TICKET_CLOSED,
+        ticket_closed,
+        lambda t, _: f"{'active' if t.ticket.active else 'not active'}, state {t.ticket.state}",
+    ),
+    Rule(
+        Reason.TICKET_NOT_APPROVED,
+        ticket_not_approved,
+        lambda t, _: f"{t.ticket.approval or 'no approval'}; {_rows(t.ticket.approvals)}",
+    ),
+    Rule(
+        Reason.APPROVER_NOT_INDEPENDENT,
+        approver_not_independent,
+        lambda t, li: f"{_words(_approvers(_independent(t, li)))}; {li.approvals_required} required",
+    ),
+    Rule(
+        Reason.APPROVAL_EXPIRED,
+        approval_expired,
+        lambda t, li: f"{_rows(_independent(t, li))}; {li.approval_max_age} allowed at {_time(t.now)}",
+    ),
+    Rule(
+        Reason.PROOF_MISSING,
+        proof_missing,
+        lambda t, li: (
+            f"{t.ticket.proof if t.ticket.proof in li.proof_accepted else 'none that is accepted'}"
+            if li.proof_field
+            else "not asked for"
+        ),
+    ),
+    Rule(
+        Reason.TICKET_SUBJECT_MISSING,
+        ticket_subject_missing,
+        lambda t, _: f"{t.ticket.requested_for or 'nobody'}, {'with' if t.ticket.subject else 'without'} an identifier",
+    ),
 )
 PERSON_RULES: tuple[Rule[PersonFacts], ...] = (
-    (Reason.TICKET_CHANGED, subject_changed),
-    (Reason.USER_GUEST, user_guest),
-    (Reason.USER_DISABLED, user_disabled),
-    (Reason.USER_PRIVILEGED, user_privileged),
-    (Reason.USER_MANAGEMENT_RESTRICTED, user_management_restricted),
+    Rule(
+        Reason.TICKET_CHANGED,
+        subject_changed,
+        lambda p, _: f"{p.person.id}, {'bound to ' + p.pinned_id if p.pinned_id else 'not bound yet'}",
+    ),
+    Rule(Reason.USER_GUEST, user_guest, lambda p, _: "a guest" if p.person.guest else f"a member, {_origin(p.person)}"),
+    Rule(Reason.USER_DISABLED, user_disabled, lambda p, _: "enabled" if p.person.enabled else "disabled"),
+    Rule(Reason.USER_PROTECTED, protected_user, lambda p, li: f"{p.person.id}; {len(li.protected_users)} are protected"),
+    Rule(
+        Reason.USER_PROTECTED,
+        protected_group,
+        lambda p, li: f"in {_words(p.standing.groups & li.protected_groups)} of {len(li.protected_groups)}",
+    ),
+    Rule(
+        Reason.USER_PRIVILEGED,
+        user_privileged,
+        lambda p, _: (
+            f"roles held: {_words(p.standing.active)}; to be activated: {_words(p.standing.eligible)}; "
+            f"role-assignable groups: {_words(p.standing.role_groups)}"
+        ),
+    ),
+    Rule(
+        Reason.USER_MANAGEMENT_RESTRICTED,
+        user_management_restricted,
+        lambda p, _: "restricted" if p.person.management_restricted else "not restricted",
+    ),
+    Rule(
+        Reason.USER_OUT_OF_SCOPE,
+        user_out_of_scope,
+        lambda p, li: f"in {_words(p.standing.groups & li.allowed_groups)}" if li.allowed_groups else "everybody is in scope",
+    ),
+    Rule(
+        Reason.COOLDOWN,
+        cooldown,
+        lambda p, li: f"last reset {_time(p.last_reset)}, {li.cooldown} apart" if p.last_reset else "not reset of late",
+    ),
 )
 
+RULES: tuple[Rule[EventFacts] | Rule[TicketFacts] | Rule[PersonFacts], ...] = (*EVENT_RULES, *TICKET_RULES, *PERSON_RULES)
 
-def refusals[F](rules: tuple[Rule[F], ...], facts: F, limits: Limits) -> tuple[Reason, ...]:
-    """Every reason to refuse that holds, in order of precedence; empty when none does."""
-    return tuple(sorted({reason for reason, refuses in rules if refuses(facts, limits)}, key=PRECEDENCE.__getitem__))
+
+def ask[F](rules: tuple[Rule[F], ...], facts: F, limits: Limits) -> tuple[Verdict, ...]:
+    """Every rule's answer, in the order of the rules."""
+    return tuple(Verdict(rule.name, rule.reason, rule.refuses(facts, limits), rule.fact(facts, limits)) for rule in rules)
+
+
+def refusals(verdicts: Iterable[Verdict]) -> tuple[Reason, ...]:
+    """Every reason to refuse, once, in order of precedence; empty when no rule refuses."""
+    return tuple(sorted({verdict.reason for verdict in verdicts if verdict.refuses}, key=PRECEDENCE.__getitem__))

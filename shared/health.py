@@ -18,7 +18,7 @@ async def health(app: App | Unready, version: str) -> Answer:
         body["problems"] = dict(sorted(app.problems.items()))
         return Answer(503, body, {"Retry-After": "60"})
 
-    async def ask(name: str, ping: Awaitable[None]) -> str | None:
+    async def ask(name: str, ping: Awaitable[object]) -> str | None:
         try:
             await ping
         except Unavailable:
@@ -26,7 +26,9 @@ async def health(app: App | Unready, version: str) -> Answer:
         return None
 
     answers = await asyncio.gather(
-        ask(app.settings.queues.name, app.queue.ping()), ask(app.settings.journal.name, app.journal.ping())
+        ask(app.settings.queues.name, app.queue.ping()),
+        ask(app.settings.journal.name, app.journal.ping()),
+        ask(app.settings.journal.name, app.control.read()),
     )
     body["failing"] = sorted({name for name in answers if name})
     return Answer(503 if body["failing"] else 200, body, {"Retry-After": "30"} if body["failing"] else {})

@@ -9,7 +9,7 @@ A lease lies across the states: whoever holds it works on the request, or delive
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model import PRECEDENCE, LeftAlone, Mode, Outcome, Reason, Removal, Status, WaitingFor
+from shared.model import PRECEDENCE, LeftAlone, Mode, Outcome, Reason, Removal, Status, Verdict, WaitingFor
 from shared.record import Lease, Outage, Owed, OwedKind, Pins, Record, RemovalEntry, StepName, StepTaken
 
 TRIES = 5  # claims that end in nothing we can name, before the first removal
@@ -49,7 +49,7 @@ def claim(record: Record, owner: str, now: datetime, lease: timedelta, mode: Mod
     claimed = replace(record, lease=Lease(owner, now + lease), next_try_at=None, put_back_at=None, updated_at=now)
     if not record.is_open:
         return claimed
-    begun = record.removal_begun
+    begun = record.change_begun
     downgraded = mode is Mode.DRY_RUN and record.mode is Mode.ENFORCE and not begun
     return replace(
         claimed,
@@ -113,7 +113,9 @@ def wait(
     if waiting_for is not None:
         outage = next((one for one in outages if one.service == waiting_for), Outage(waiting_for, now))
         outage = replace(outage, not_before=now + asked if asked else None)
-        outages = (*(one for one in outages if one.service != waiting_for), outage)
+        # A switch or limit is only met by an attempt that every service has answered.
+        others = () if waiting_for in WITHOUT_LIMIT else tuple(one for one in outages if one.service != waiting_for)
+        outages = (*others, outage)
         if not record.removal_begun and waiting_for not in WITHOUT_LIMIT:
             next_try_at = min(next_try_at, max(outage.since + give_up_after, now + BACKOFF_FIRST))
     return replace(
@@ -133,6 +135,11 @@ def answered(record: Record, service: WaitingFor) -> Record:
     """A service did what it was asked: its outage, if it had one, is over."""
     outages = tuple(outage for outage in record.outages if outage.service != service)
     return replace(record, outages=outages, waits=record.waits if outages else 0)
+
+
+def let_go(record: Record) -> Record:
+    """No switch or limit is waited for any longer."""
+    return replace(record, outages=tuple(outage for outage in record.outages if outage.service not in WITHOUT_LIMIT))
 
 
 def given_up(record: Record, service: WaitingFor, give_up_after: timedelta, now: datetime) -> bool:
@@ -187,6 +194,12 @@ def pinned(record: Record, pins: Pins) -> Record:
             record.pins.ticket_opened_by or pins.ticket_opened_by,
         ),
     )
+
+
+def judged(record: Record, verdicts: tuple[Verdict, ...]) -> Record:
+    """What the rules said last; a rule that is asked again replaces what it said before."""
+    rules = {verdict.rule for verdict in verdicts}
+    return replace(record, verdicts=(*(one for one in record.verdicts if one.rule not in rules), *verdicts))
 
 
 def intend(record: Record, removal: Removal, now: datetime) -> Record:
@@ -260,7 +273,8 @@ def owe(record: Record, kind: OwedKind, content: str, now: datetime) -> Record:
 
 
 def delivered(record: Record, owed: Owed, now: datetime) -> Record:
-    name = StepName.RESULT_PUBLISHED if owed.kind is OwedKind.RESULT else StepName.TICKET_NOTED
+    published = StepName.RESULT_PUBLISHED if owed.kind is OwedKind.RESULT else StepName.ALERTED
+    name = StepName.TICKET_NOTED if owed.kind.is_note else published
     told = undeliverable(record, owed)
     return step(told, name, now, owed.kind) if owed.attempt == record.attempt else told
 

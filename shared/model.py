@@ -85,6 +85,16 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal-error"
 
 
+class AlertKind(StrEnum):
+    """What somebody should look at, whatever becomes of the request; the names are stable."""
+
+    PRIVILEGED_SUBJECT = "privileged-subject"
+    PROTECTED_SUBJECT = "protected-subject"
+    METHOD_REGISTERED = "method-registered"
+    BREAKER_OPENED = "breaker-opened"
+    AUTHENTICATION_FAILURES = "authentication-failures"
+
+
 PRECEDENCE: dict[Reason, int] = {reason: place for place, reason in enumerate(Reason)}
 
 # ---- events: what asks for a reset
@@ -141,11 +151,18 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Privileges:
-    """What makes the person an administrator: identifiers of roles, active or eligible, for the work note's count only."""
+class Standing:
+    """What the person may do in the directory, and where they belong.
+
+    `active` and `eligible` are ids of directory roles, held or to be activated. `role_groups` are role-assignable groups, which
+    alone may have roles, of which the person is a member or owner, or may become one (PIM for Groups).
+    `groups` are all groups that the person is a member of, directly or through other groups. Ids of groups are in lower case.
+    """
 
     active: tuple[str, ...] = ()
     eligible: tuple[str, ...] = ()
+    role_groups: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +237,8 @@ class Ticket:
 
     `requested_for` and `opened_by` are `sys_user` ids, "" when empty. `subject` is what the configured field of the
     requested-for record holds: a UPN or an object id; None when there is no such record or the field is empty.
-    `profile` is the raw value of the configured profile field, None when none is configured.
+    `profile` and `proof` are the raw values of the configured fields, None when none is configured.
+    `group_approvers` are those of its approvers who are members of the configured group now, None when none is configured.
     `activity` is the display text of its journal fields, where our own markers are looked for.
     """
 
@@ -234,6 +252,8 @@ class Ticket:
     subject: str | None
     approvals: tuple[Approval, ...]
     profile: str | None = None
+    proof: str | None = None
+    group_approvers: frozenset[str] | None = None
     activity: str = ""
 
 
@@ -248,3 +268,50 @@ class Note:
     work_notes: str
     comments: str | None = None
     state: str | None = None
+
+
+# ---- what is asked, what slows down, what stops
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule's answer. `fact` says in words, with identifiers and times but never names, what the answer rests on."""
+
+    rule: str
+    reason: Reason
+    refuses: bool
+    fact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """One reset as the limits count it, from just before its first change. `actors` are who asked for it and who approved it."""
+
+    request_id: str
+    subject_id: str
+    at: datetime
+    actors: tuple[str, ...]
+
+
+class SwitchName(StrEnum):
+    PAUSE = "pause"
+    BREAKER = "breaker"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The last change of a switch: `on` means that requests wait. `announced`: the alert about it is out."""
+
+    on: bool
+    by: str
+    why: str
+    at: datetime
+    announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Both switches; None: it was never touched, so nothing waits for it."""
+
+    pause: Switch | None = None
+    breaker: Switch | None = None

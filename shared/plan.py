@@ -155,11 +155,11 @@ def make_plan(
 def _why_left(method: Method, now: Method | None, profile: Profile, accepted_at: datetime) -> Why | None:
     if method.type not in KNOWN:
         return Why.UNKNOWN_TYPE
-    if method.type == PASSWORD or (profile is Profile.REQUIRE_REREGISTER and method.type not in PARITY):
+    if method.type == PASSWORD:
         return Why.PROFILE
     if _is_new(method, accepted_at) or (now is not None and (_is_new(now, accepted_at) or now.created_at != method.created_at)):
         return Why.REGISTERED_SINCE
-    return None
+    return Why.PROFILE if profile is Profile.REQUIRE_REREGISTER and method.type not in PARITY else None
 
 
 def _is_new(method: Method, accepted_at: datetime) -> bool:

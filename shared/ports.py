@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from shared.model import Inventory, Note, Person, Privileges, Removal, Ticket, TicketRef, WaitingFor
+from shared.model import (
+    Inventory,
+    Note,
+    Person,
+    Removal,
+    Reset,
+    Standing,
+    Switch,
+    Switches,
+    SwitchName,
+    Ticket,
+    TicketRef,
+    WaitingFor,
+)
 from shared.record import Record, SeenEvent
 
 
@@ -67,8 +80,8 @@ class Directory(Protocol):
         """The user with this object id or UPN; `PersonNotFound`."""
         ...
 
-    async def privileges(self, person_id: str) -> Privileges:
-        """Every directory role that the person holds or may activate."""
+    async def standing(self, person_id: str) -> Standing:
+        """Every directory role that the person holds or may activate, every role-assignable group, every group; complete."""
         ...
 
     async def inventory(self, person_id: str) -> Inventory:
@@ -110,6 +123,10 @@ class TicketDesk(Protocol):
         """The ticket with its approvals and subject as of now; `TicketNotFound` also when its number is another."""
         ...
 
+    async def locate(self, table: str, number: str) -> TicketRef:
+        """The only ticket of the table with this number; `TicketNotFound` also when there are several."""
+        ...
+
     async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written:
         """The note's texts stand on the ticket, read back. With `repeat`, what already bears the marker is not written again."""
         ...
@@ -136,11 +153,64 @@ class Journal(Protocol):
         ...
 
     async def due(self, now: datetime, limit: int) -> tuple[str, ...]:
-        """Ids of requests whose `due_at` has passed, longest due first. One read when there is nothing to do."""
+        """Ids of requests whose `due_at` has passed, longest due first. One read when there is nothing to do.
+
+        With a `now` far ahead: the requests that have something left to do.
+        """
         ...
 
     async def ping(self) -> None:
         """Returns when the journal answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the ledger holds: resets that are still of interest, and the latest of one person.
+
+    `version` is the adapter's own, and covers both.
+    """
+
+    resets: tuple[Reset, ...]
+    latest: Reset | None
+    version: Any
+
+
+class Ledger(Protocol):
+    """The resets that were let through, counted across all workers."""
+
+    async def read(self, subject_id: str) -> Counted:
+        """The resets counted of late, in the whole tenant, and the person's latest."""
+        ...
+
+    async def commit(self, resets: tuple[Reset, ...], latest: Reset, version: Any) -> None:
+        """`resets` is all that is kept from now on, `latest` its subject's latest; `Conflict` when either moved on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchChange:
+    name: SwitchName
+    switch: Switch
+
+
+class Control(Protocol):
+    """Pause and breaker, in a store of their own, so that who may turn them need not read the journal."""
+
+    async def read(self) -> Switches:
+        """Both switches as of now. A switch that cannot be understood is on."""
+        ...
+
+    async def turn(self, name: SwitchName, switch: Switch) -> bool:
+        """The switch is as given, and its change on record; False when it was in that position, and then nothing is changed."""
+        ...
+
+    async def announced(self, name: SwitchName, switch: Switch) -> None:
+        """The alert about this change is out; nothing when the switch has been turned since."""
+        ...
+
+    async def changes(self, limit: int) -> tuple[SwitchChange, ...]:
+        """The last changes, latest first."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Step 8 of an attempt: what is registered now decides what may be said."""
+"""Step 9 of an attempt: what is registered now decides what may be said."""
 
 import asyncio
 from dataclasses import replace

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from shared.model import (
     Action,
+    AlertKind,
     Cause,
     LeftAlone,
     Method,
@@ -17,6 +18,7 @@ from shared.model import (
     Reason,
     Status,
     TicketRef,
+    Verdict,
     WaitingFor,
 )
 
@@ -29,6 +31,7 @@ class StepName(StrEnum):
     PERSON_RESOLVED = "person-resolved"
     INVENTORY_READ = "inventory-read"
     DECIDED = "decided"
+    CONFIRMED = "confirmed"
     DEFAULT_CHANGED = "default-changed"
     METHOD_REMOVED = "method-removed"
     REMOVAL_REFUSED = "removal-refused"
@@ -37,6 +40,7 @@ class StepName(StrEnum):
     ENDED = "ended"
     TICKET_NOTED = "ticket-noted"
     RESULT_PUBLISHED = "result-published"
+    ALERTED = "alerted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,14 @@ class OwedKind(StrEnum):
     WAITING_NOTE = "waiting"
     OUTCOME_NOTE = "outcome"
     RESULT = "result"
+    PRIVILEGED_ALERT = AlertKind.PRIVILEGED_SUBJECT
+    PROTECTED_ALERT = AlertKind.PROTECTED_SUBJECT
+    METHOD_ALERT = AlertKind.METHOD_REGISTERED
+
+    @property
+    def is_note(self) -> bool:
+        """Written to the ticket; the others are events on the results queue."""
+        return self in (OwedKind.START_NOTE, OwedKind.WAITING_NOTE, OwedKind.OUTCOME_NOTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +160,7 @@ class Record:
 
     pins: Pins = Pins()
     facts_read_at: datetime | None = None
+    verdicts: tuple[Verdict, ...] = ()
     inventory: tuple[Method, ...] | None = None
     removals: tuple[RemovalEntry, ...] = ()
     revoked_at: datetime | None = None
@@ -169,6 +182,11 @@ class Record:
     def removal_begun(self) -> bool:
         """A removal counts as made once its intent is journaled: from then on this attempt is carried to its end."""
         return any(entry.attempt == self.attempt for entry in self.removals)
+
+    @property
+    def change_begun(self) -> bool:
+        """Something was changed for the person in this attempt: a removal is meant, or their sessions are revoked."""
+        return self.removal_begun or self.revoked_at is not None
 
     @property
     def owes_result(self) -> bool:

@@ -1,4 +1,4 @@
-"""Steps 6 and 7 of an attempt: methods go, one by one, each intent journaled first; then sign-in sessions are revoked."""
+"""Steps 7 and 8 of an attempt: methods go, one by one, each intent journaled first; then sign-in sessions are revoked."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -112,7 +112,7 @@ async def prefer(attempt: Attempt, target: str) -> bool:
 
 
 async def revoke(attempt: Attempt, failures: Failures) -> None:
-    """Step 7; also when there was nothing to remove."""
+    """Step 8; also when there was nothing to remove."""
     if not attempt.app.settings.revoke_sessions or attempt.record.revoked_at is not None:
         return
     if not attempt.record.removal_begun:

@@ -17,10 +17,26 @@ from shared.guardrails import ANY, Limits
 from shared.intake import parse_key
 from shared.model import Mode, Profile
 
+NO_PROOF = frozenset(
+    {
+        "none",
+        "no",
+        "kba",
+        "kbv",
+        "knowledge",
+        "knowledge_based",
+        "security_question",
+        "security_questions",
+        "date_of_birth",
+        "ssn",
+    }
+)
 HOST_STORAGE = "AzureWebJobsStorage"
 _CONNECTION_PARTS = ("accountName", "blobServiceUri", "queueServiceUri", "tableServiceUri", "credential", "clientId")
 _DURATION = re.compile(r"P(?=.)(\d{1,4}D)?(T(?=.)(\d{1,5}H)?(\d{1,6}M)?(\d{1,7}S)?)?")
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
+_RECORD_NAME = re.compile(r"(?!\.{1,2}$)[0-9A-Za-z._-]{1,64}")  # records that ship with ServiceNow have names like "glide.maint"
+_OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _SOURCE = re.compile(r"[!-~]{1,256}")
 _SECONDS: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -43,6 +59,8 @@ class TicketSystem:
     audience: str
     user_field: str
     profile_field: str | None
+    proof_field: str | None
+    approver_group: str | None
     done_state: str | None
 
 
@@ -150,6 +168,28 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _limit(text: str) -> int:
+    """Zero is zero: nothing is let through."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,2}", text):
+        raise ValueError("is not a whole number from 0 to 999")
+    return int(text)
+
+
+def _object_id(text: str) -> str:
+    if not _OBJECT_ID.fullmatch(text):
+        raise ValueError("is not object ids")
+    return text.lower()
+
+
+def _proof(text: str) -> str:
+    """Knowledge is no proof: attackers know birthdays, badge numbers and managers (NIST SP 800-63A-4, section 2.5.1)."""
+    if text.lower().replace("-", "_") in NO_PROOF:
+        raise ValueError("accepts what is no proof of identity")
+    if not re.fullmatch(r"[!-~]{1,100}", text):
+        raise ValueError("is not values of a choice")
+    return text
+
+
 def _one_of[E: (Mode, Profile)](kind: type[E]) -> Callable[[str], E]:
     def parse(text: str) -> E:
         try:
@@ -232,12 +272,14 @@ def _ticket_system(reader: _Reader) -> TicketSystem | None:
     audience = reader.value("SERVICENOW_AUDIENCE", None, _matching(re.compile(r"[!-~]{1,512}"), "an audience"))
     user_field = reader.value("SERVICENOW_USER_FIELD", "user_name", field_name)
     profile_field = reader.value("SERVICENOW_PROFILE_FIELD", None, field_name)
+    proof_field = reader.value("PROOF_FIELD", None, field_name)
+    approver_group = reader.value("APPROVER_GROUP", None, _matching(_RECORD_NAME, "a sys_id"))
     done_state = reader.value("SERVICENOW_DONE_STATE", None, _matching(re.compile(r"-?[0-9a-z_]{1,40}"), "a state value"))
     if reader.text("SERVICENOW_URL") is None:
         return None
     if audience is None:
         reader.problems.setdefault("SERVICENOW_AUDIENCE", "is required with SERVICENOW_URL")
-    return TicketSystem(url or "", audience or "", user_field, profile_field, done_state)
+    return TicketSystem(url or "", audience or "", user_field, profile_field, proof_field, approver_group, done_state)
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -257,6 +299,12 @@ def load(environment: Mapping[str, str]) -> Settings:
     catalog_items = reader.value("SERVICENOW_CATALOG_ITEMS", frozenset[str](), _catalog_items)
     if mode is Mode.ENFORCE and ticket_system and not catalog_items:
         reader.problems.setdefault("SERVICENOW_CATALOG_ITEMS", "is required in enforce when SERVICENOW_URL is set")
+    proof_field = reader.text("PROOF_FIELD")
+    proof_accepted = _set(reader, "PROOF_ACCEPTED", (), _proof)
+    if proof_field and not reader.text("PROOF_ACCEPTED"):
+        reader.problems.setdefault("PROOF_ACCEPTED", "is required with PROOF_FIELD")
+    if reader.text("PROOF_ACCEPTED") and not proof_field:
+        reader.problems.setdefault("PROOF_FIELD", "is required with PROOF_ACCEPTED")
     settings = Settings(
         mode=mode,
         graph_endpoint=reader.value("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root),
@@ -276,6 +324,17 @@ def load(environment: Mapping[str, str]) -> Settings:
             ticket_tables=_set(reader, "SERVICENOW_TABLES", ("sc_req_item",), _matching(_FIELD, "names of tables")),
             catalog_items=catalog_items,
             approvals_required=reader.value("APPROVALS_REQUIRED", 1, _count),
+            approval_max_age=reader.value("APPROVAL_MAX_AGE", timedelta(hours=72), _duration),
+            approver_group=reader.text("APPROVER_GROUP"),
+            integration_user=reader.value("SERVICENOW_INTEGRATION_USER", None, _matching(_RECORD_NAME, "a sys_id")),
+            proof_field=proof_field,
+            proof_accepted=proof_accepted,
+            protected_users=_set(reader, "PROTECTED_USERS", (), _object_id),
+            protected_groups=_set(reader, "PROTECTED_GROUPS", (), _object_id),
+            allowed_groups=_set(reader, "ALLOWED_GROUPS", (), _object_id),
+            cooldown=reader.value("COOLDOWN", timedelta(hours=24), _duration),
+            actor_hourly_limit=reader.value("ACTOR_HOURLY_LIMIT", 10, _limit),
+            breaker_limit=reader.value("BREAKER_LIMIT", 50, _limit),
         ),
     )
     if reader.problems:

@@ -1,10 +1,11 @@
-"""What time brings up: requests whose message was lost, whose worker died, or whose wait is over go back on the queue."""
+"""What time brings up: requests whose message was lost, whose worker died, or whose wait is over go back on the queue;
+an open breaker has its alert out."""
 
 from datetime import datetime
 
 import structlog
 
-from shared import journal
+from shared import brakes, journal
 from shared.app import App
 from shared.ports import Conflict, Unavailable, Unreadable
 
@@ -14,7 +15,8 @@ AT_ONCE = 100
 
 
 async def sweep(app: App) -> int:
-    """How many requests were put on the queue again. One read when nothing is due; with storage down, the next tick tries."""
+    """How many requests were put on the queue again. Two reads when nothing is due; with storage down, the next tick tries."""
+    await brakes.announce(app)
     count = 0
     now = app.clock.now()
     try:

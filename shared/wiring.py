@@ -22,7 +22,7 @@ from shared.adapters.clock import SystemClock
 from shared.adapters.queues import StorageQueues
 from shared.adapters.servicenow import ServiceNowClient, ServiceNowDesk
 from shared.adapters.storage import PATIENCE
-from shared.adapters.tables import TABLE, TableJournal
+from shared.adapters.tables import CONTROL_TABLE, TABLE, TableControl, TableJournal, TableLedger
 from shared.app import App, Unready
 from shared.ports import TicketDesk
 from shared.settings import Connection, Settings, SettingsInvalid
@@ -44,11 +44,11 @@ def _queue_service(connection: Connection) -> QueueServiceClient:
     return QueueServiceClient(connection.queue_url, credential=_credential(connection.client_id), **PATIENCE)
 
 
-def _table(connection: Connection) -> TableClient:
+def _table(connection: Connection, name: str) -> TableClient:
     if connection.connection_string is not None:
-        return TableClient.from_connection_string(connection.connection_string, TABLE, **PATIENCE)
+        return TableClient.from_connection_string(connection.connection_string, name, **PATIENCE)
     assert connection.table_url is not None
-    return TableClient(connection.table_url, TABLE, credential=_credential(connection.client_id), **PATIENCE)
+    return TableClient(connection.table_url, name, credential=_credential(connection.client_id), **PATIENCE)
 
 
 def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
@@ -57,13 +57,15 @@ def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
     clock = SystemClock()
     credential = _credential(chosen.client_id)
     clients = graph.connect(chosen.graph_endpoint, credential)
-    table, queues = _table(chosen.journal), _queue_service(chosen.queues)
-    for close in (credential.close, clients.aclose, table.close, queues.close):
+    table, control, queues = _table(chosen.journal, TABLE), _table(chosen.journal, CONTROL_TABLE), _queue_service(chosen.queues)
+    for close in (credential.close, clients.aclose, table.close, control.close, queues.close):
         resources.push_async_callback(close)
     return App(
         settings=chosen,
         worker=f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}",
         journal=TableJournal(table),
+        ledger=TableLedger(table),
+        control=TableControl(control),
         queue=StorageQueues(queues),
         directory=lambda: graph.GraphDirectory(clients, clock),
         desk=_desk(chosen, credential, clock, resources),
@@ -80,7 +82,14 @@ def _desk(
         return None
     client = ServiceNowClient(system.url, credential, system.audience)
     resources.push_async_callback(client.close)
-    return lambda: ServiceNowDesk(client, clock, user_field=system.user_field, profile_field=system.profile_field)
+    return lambda: ServiceNowDesk(
+        client,
+        clock,
+        user_field=system.user_field,
+        profile_field=system.profile_field,
+        proof_field=system.proof_field,
+        approver_group=system.approver_group,
+    )
 
 
 def _built(environment: Mapping[str, str], resources: AsyncExitStack) -> App | Unready:

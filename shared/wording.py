@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared import guardrails
 from shared.identity import event_request_id
 from shared.intake import WEBHOOK_SOURCE
-from shared.model import Cause, Mode, Note, Outcome, Profile, Reason, TicketRef, WaitingFor
+from shared.model import AlertKind, Cause, LeftAlone, Mode, Note, Outcome, Profile, Reason, Switch, TicketRef, WaitingFor, Why
 from shared.record import OwedKind, Record, RemovalEntry
 
 SOURCE = "urn:reregister"
@@ -30,15 +31,21 @@ SENTENCES: dict[Reason, str] = {
     Reason.TICKET_NOT_FOR_RESET: "A ticket of this table or catalog item does not justify a reset.",
     Reason.TICKET_CLOSED: "The ticket is closed.",
     Reason.TICKET_NOT_APPROVED: "The ticket is not approved by as many people on record as are required.",
-    Reason.APPROVER_NOT_INDEPENDENT: "Too few approvals come from somebody who is neither the subject nor who opened the ticket.",
+    Reason.APPROVER_NOT_INDEPENDENT: (
+        "Too few approvals come from somebody who may give one: neither the subject, nor who opened the ticket, nor our own "
+        "account, and a member of the approver group where there is one."
+    ),
     Reason.APPROVAL_EXPIRED: "The approval is too old.",
-    Reason.PROOF_MISSING: "The ticket does not attest how identity was proven.",
+    Reason.PROOF_MISSING: "The ticket does not attest that identity was proven in a way that is accepted.",
     Reason.TICKET_SUBJECT_MISSING: "The ticket is for nobody who can be found in the directory by an identifier.",
     Reason.USER_NOT_FOUND: "The directory has no such user.",
     Reason.USER_GUEST: "The person is a guest; their methods live in their home tenant.",
     Reason.USER_DISABLED: "The account is disabled.",
     Reason.USER_PROTECTED: "The person is protected from automatic resets.",
-    Reason.USER_PRIVILEGED: "The person holds a directory role or may activate one; administrators are reset by hand only.",
+    Reason.USER_PRIVILEGED: (
+        "The person holds a directory role or may activate one, or belongs to a role-assignable group; administrators are reset "
+        "by hand only."
+    ),
     Reason.USER_MANAGEMENT_RESTRICTED: "The person is in a restricted management administrative unit.",
     Reason.USER_OUT_OF_SCOPE: "The person is not in a group that this service is for.",
     Reason.COOLDOWN: "The person was reset only recently.",
@@ -91,7 +98,8 @@ def start_note(record: Record) -> Note:
 
 def waiting_note(record: Record) -> Note:
     mark = marker(record, OwedKind.WAITING_NOTE)
-    until = f" Next try after {_clock(record.next_try_at)}." if record.next_try_at else ""
+    for_a_human = record.waiting_for in (WaitingFor.PAUSED, WaitingFor.BREAKER)
+    until = f" Next try after {_clock(record.next_try_at)}." if record.next_try_at and not for_a_human else ""
     return Note(mark, f"{mark} Waiting, because {_WAITING[record.waiting_for]}.{until} Nothing is lost.")
 
 
@@ -101,6 +109,7 @@ def outcome_note(record: Record, *, done_state: str | None, withdrawn: bool) -> 
     lines = [f"{mark} Outcome: {record.outcome}, reason: {record.reason}.", *(SENTENCES[reason] for reason in record.reasons)]
     if others := record.reasons[1:]:
         lines.append(f"All reasons: {', '.join((record.reasons[0], *others))}.")
+    lines += _verdicts(record)
     gone = removed(record)
     if gone:
         verb = "Would have been removed" if record.mode is Mode.DRY_RUN else "Removed"
@@ -117,6 +126,17 @@ def outcome_note(record: Record, *, done_state: str | None, withdrawn: bool) -> 
         comment = f"{done if record.outcome is Outcome.DONE else _COMMENT_OTHERWISE} {mark}"
     finished = record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE
     return Note(mark, "\n".join(lines), comment, done_state if finished else None)
+
+
+def _verdicts(record: Record) -> Iterable[str]:
+    """Every rule's verdict. Rules that were not asked for want of their facts let nothing through: something refused before."""
+    refusing = [verdict.rule for verdict in record.verdicts if verdict.refuses]
+    passed = [verdict.rule for verdict in record.verdicts if not verdict.refuses]
+    asked = {verdict.rule for verdict in record.verdicts}
+    open_ = [rule.name for rule in guardrails.RULES if rule.name not in asked and asked and record.outcome is Outcome.REFUSED]
+    for what, rules in (("Rules that refuse", refusing), ("Rules passed", passed), ("Rules not asked", open_)):
+        if rules:
+            yield f"{what}: {', '.join(rules)}."
 
 
 def _left_alone_by_why(record: Record) -> dict[str, list[str]]:
@@ -148,6 +168,16 @@ def result_event(record: Record) -> dict[str, Any]:
     """The CloudEvent that says how an attempt ended; its `id` is the same however often it is sent."""
     assert record.outcome is not None
     assert record.ended_at is not None
+    data = {
+        **_facts(record),
+        "removed": [{"type": entry.type, "id": entry.id} for entry in removed(record)],
+        "leftAlone": _left_alone(record),
+    }
+    return _event(record.outcome, f"{record.id}#{record.attempt}", record.id, record.ended_at, data)
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    """What result and alert say of an attempt: how it ended, and by what its sender knows it."""
     data: dict[str, Any] = {
         "requestId": record.id,
         "attempt": record.attempt,
@@ -156,8 +186,6 @@ def result_event(record: Record) -> dict[str, Any]:
         "reasons": list(record.reasons),
         "profile": record.profile,
         "mode": record.mode,
-        "removed": [{"type": entry.type, "id": entry.id} for entry in removed(record)],
-        "leftAlone": _left_alone(record),
     }
     if record.ticket:
         data["ticket"] = _ticket(record.ticket)
@@ -165,7 +193,7 @@ def result_event(record: Record) -> dict[str, Any]:
         data["cause"] = _cause(record.cause)
     if record.pins.subject_id:
         data["subjectId"] = record.pins.subject_id
-    return _event(record.outcome, f"{record.id}#{record.attempt}", record.id, record.ended_at, data)
+    return data
 
 
 def mismatch_event(record: Record, cause: Cause, now: datetime) -> dict[str, Any]:
@@ -196,13 +224,53 @@ def _refused_event(
     return _event(Outcome.REFUSED, f"{event_request_id(cause)}#{reason}", request_id, now, data)
 
 
-def _event(outcome: Outcome, event_id: str, subject: str, at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
+# ---- alerts: what somebody should look at, whatever becomes of the request
+
+ALERT = "alert"
+_SUBJECT_ALERTS = {Reason.USER_PRIVILEGED: OwedKind.PRIVILEGED_ALERT, Reason.USER_PROTECTED: OwedKind.PROTECTED_ALERT}
+
+
+def alerts(record: Record) -> dict[OwedKind, dict[str, Any]]:
+    """The alerts that an attempt which has ended gives rise to."""
+    kinds = [kind for reason, kind in _SUBJECT_ALERTS.items() if reason in record.reasons]
+    if _registered_since(record):
+        kinds.append(OwedKind.METHOD_ALERT)
+    return {kind: _alert_event(record, kind) for kind in kinds}
+
+
+def _registered_since(record: Record) -> list[LeftAlone]:
+    return [left for left in record.left_alone if left.why is Why.REGISTERED_SINCE]
+
+
+def _alert_event(record: Record, kind: OwedKind) -> dict[str, Any]:
+    assert record.ended_at is not None
+    data = {"kind": kind, **_facts(record)}
+    del data["outcome"]  # only results say that
+    if kind is OwedKind.METHOD_ALERT:
+        data["methods"] = [{"type": left.type, "id": left.id} for left in _registered_since(record)]
+    return _event(ALERT, f"{record.id}#{record.attempt}/{kind}", record.id, record.ended_at, data)
+
+
+def breaker_alert(breaker: Switch) -> dict[str, Any]:
+    """The breaker has opened: nothing is reset until a human closes it."""
+    data = {"kind": AlertKind.BREAKER_OPENED, "by": breaker.by, "why": breaker.why, "at": _iso(breaker.at)}
+    return _event(ALERT, f"{AlertKind.BREAKER_OPENED}#{_iso(breaker.at)}", None, breaker.at, data)
+
+
+def intake_alert(failures: int, since: datetime, now: datetime) -> dict[str, Any]:
+    """The webhook was called by many who could not authenticate. Workers that see it in one hour say it under one id."""
+    kind = AlertKind.AUTHENTICATION_FAILURES
+    data = {"kind": kind, "failures": failures, "since": _iso(since)}
+    return _event(ALERT, f"{kind}#{now:%Y-%m-%dT%H}", None, now, data)
+
+
+def _event(kind: str, event_id: str, subject: str | None, at: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": event_id,
         "source": SOURCE,
-        "type": f"{TYPE}.{outcome}",
-        "subject": subject,
+        "type": f"{TYPE}.{kind}",
+        **({"subject": subject} if subject else {}),
         "time": _iso(at),
         "datacontenttype": "application/json",
         "data": data,

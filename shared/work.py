@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from shared import acceptance, delivery, journal, reset, wording
+from shared import acceptance, brakes, delivery, journal, reset, wording
 from shared.app import App, Unready
 from shared.attempt import Attempt, Ended
+from shared.brakes import DecideAgain
 from shared.claim import Claim, LeaseLost
 from shared.journal import StaleFacts
 from shared.model import Outcome, Reason, WaitingFor
@@ -98,10 +99,12 @@ async def _work(app: App, attempt: Attempt) -> None:
                 await attempt.end(Outcome.FAILED, Reason.INTERNAL_ERROR)
             if service := journal.may_not_ask(record, app.settings.give_up_after, app.clock.now()):
                 await attempt.end(Outcome.FAILED, _UNAVAILABLE[service])
+            if not record.change_begun:
+                await _pass_switches(app, attempt)
             while True:
                 try:
                     await reset.perform(attempt)
-                except StaleFacts:
+                except (StaleFacts, DecideAgain):
                     log.info("attempt.facts-stale", request_id=record.id)
                     await app.clock.sleep(0)
     except Ended:
@@ -117,6 +120,10 @@ async def _work(app: App, attempt: Attempt) -> None:
     except PersonNotFound:
         # Steps before the first removal refuse by themselves; after it, a directory that lags may forget somebody for a while.
         await _wait_or_give_up(app, attempt, Unavailable(WaitingFor.GRAPH, "the person is not found any more"))
+    except Unreadable as error:
+        log.error("attempt.unreadable", request_id=record.id, cause=str(error))  # noqa: TRY400 nothing of the record may be in a trace
+        attempt.claim.discard()
+        await _wait_or_give_up(app, attempt, Unavailable(WaitingFor.STORAGE, str(error)))
     except Forbidden as refused:
         log.warning("attempt.forbidden", request_id=record.id, service=refused.service, cause=refused.cause)
         if attempt.record.removal_begun:  # a permission may come back: what was begun is tried on
@@ -131,6 +138,13 @@ async def _work(app: App, attempt: Attempt) -> None:
             await attempt.finish(Outcome.FAILED, Reason.INTERNAL_ERROR)
         else:
             _wait(app, attempt, None, None)
+
+
+async def _pass_switches(app: App, attempt: Attempt) -> None:
+    """Neither pause nor breaker is in the way, nor are they waited for any longer."""
+    if waits := brakes.hold(await app.control.read(), attempt.record):
+        raise waits
+    attempt.claim.stage(journal.let_go)
 
 
 async def _wait_or_give_up(app: App, attempt: Attempt, later: Unavailable, reason: Reason | None = None) -> None:

@@ -7,26 +7,69 @@ import contextlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from sandbox.graph import Tenant, writes
 from sandbox.graph.errors import GraphError
 from sandbox.graph.kinds import KINDS
-from sandbox.graph.permissions import AUTHENTICATION, CALLS
+from sandbox.graph.permissions import AUTHENTICATION, CALLS, GROUP_READERS
 from sandbox.identity import DEFAULT_PERMISSIONS
-from sandbox.people import ROLES
+from sandbox.people import CUSTOM_ROLES, ROLES
 from sandbox.people import Method as Registered
 from shared import journal
-from shared.model import Action, Approval, Inventory, Method, Note, Person, Privileges, Removal, Ticket, TicketRef, WaitingFor
-from shared.ports import Clock, Conflict, Forbidden, PersonNotFound, Removed, Stored, TicketNotFound, Unreadable, Written
+from shared.model import (
+    Action,
+    Approval,
+    Inventory,
+    Method,
+    Note,
+    Person,
+    Removal,
+    Reset,
+    Standing,
+    Switch,
+    Switches,
+    SwitchName,
+    Ticket,
+    TicketRef,
+    WaitingFor,
+)
+from shared.ports import (
+    Clock,
+    Conflict,
+    Counted,
+    Forbidden,
+    PersonNotFound,
+    Removed,
+    Stored,
+    SwitchChange,
+    TicketNotFound,
+    Unreadable,
+    Written,
+)
 from shared.record import RECORD_JSON, Record, SeenEvent
 from tests.calls import Calls
 from tests.virtual_time import FakeClock, VirtualTimeLoop
 
-__all__ = ["FakeClock", "FakeDesk", "FakeDirectory", "FakeJournal", "FakeQueue", "FakeTicket", "VirtualTimeLoop"]
+__all__ = [
+    "FakeClock",
+    "FakeControl",
+    "FakeDesk",
+    "FakeDirectory",
+    "FakeJournal",
+    "FakeLedger",
+    "FakeQueue",
+    "FakeTicket",
+    "VirtualTimeLoop",
+]
 
 # ---- storage
+
+RESETS_JSON: TypeAdapter[tuple[Reset, ...]] = TypeAdapter(tuple[Reset, ...])
+SWITCH_JSON: TypeAdapter[Switch] = TypeAdapter(Switch)
 
 
 class FakeJournal:
@@ -78,6 +121,106 @@ class FakeJournal:
 
     def records(self) -> list[Record]:
         return [RECORD_JSON.validate_json(document) for document, _ in self._documents.values()]
+
+
+class FakeLedger:
+    """Documents with versions, one for the list and one for each person."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._documents: dict[str, tuple[bytes, int]] = {}
+        self._versions = 0
+
+    async def read(self, subject_id: str) -> Counted:
+        async with self._calls("ledger.read", subject_id):
+            latest = self._resets(f"s-{subject_id}")
+            return Counted(self.resets(), latest[0] if latest else None, self._version(subject_id))
+
+    async def commit(self, resets: tuple[Reset, ...], latest: Reset, version: Any) -> None:
+        async with self._calls("ledger.commit", resets, latest):
+            if version != self._version(latest.subject_id):
+                raise Conflict
+            self._put(resets, latest)
+
+    def resets(self) -> tuple[Reset, ...]:
+        """All that are kept."""
+        return self._resets("resets")
+
+    def count(self, *resets: Reset) -> None:
+        """Another worker has counted these, one after another."""
+        for reset in resets:
+            self._put((*self.resets(), reset), reset)
+
+    def spoil(self, subject_id: str | None = None) -> None:
+        """Somebody else writes to the person's row, or to the list."""
+        self._documents["resets" if subject_id is None else f"s-{subject_id}"] = b"?", 0
+
+    def _put(self, resets: tuple[Reset, ...], latest: Reset) -> None:
+        self._versions += 1
+        self._documents["resets"] = RESETS_JSON.dump_json(resets), self._versions
+        self._documents[f"s-{latest.subject_id}"] = RESETS_JSON.dump_json((latest,)), self._versions
+
+    def _resets(self, row: str) -> tuple[Reset, ...]:
+        document, _ = self._documents.get(row, (b"[]", None))
+        try:
+            return RESETS_JSON.validate_json(document)
+        except ValidationError as error:
+            raise Unreadable(row) from error
+
+    def _version(self, subject_id: str) -> tuple[int | None, int | None]:
+        (_, resets), (_, latest) = (self._documents.get(row, (b"", None)) for row in ("resets", f"s-{subject_id}"))
+        return resets, latest
+
+
+class FakeControl:
+    """The switches and every change of them; what is read was JSON in between."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._rows: dict[SwitchName, bytes] = {}
+        self._changes: list[tuple[SwitchName, bytes]] = []
+
+    async def read(self) -> Switches:
+        async with self._calls("control.read"):
+            return self.switches()
+
+    async def turn(self, name: SwitchName, switch: Switch) -> bool:
+        async with self._calls("control.turn", name, switch):
+            now = self._switch(name)
+            if switch.on is (now is not None and now.on):
+                return False
+            self.put(name, switch)
+            return True
+
+    async def announced(self, name: SwitchName, switch: Switch) -> None:
+        async with self._calls("control.announced", name, switch):
+            if self._switch(name) == replace(switch, announced=False):
+                self._rows[name] = SWITCH_JSON.dump_json(replace(switch, announced=True))
+
+    async def changes(self, limit: int) -> tuple[SwitchChange, ...]:
+        async with self._calls("control.changes", limit):
+            changes = [SwitchChange(name, SWITCH_JSON.validate_json(document)) for name, document in self._changes]
+            return tuple(sorted(changes, key=lambda change: change.switch.at, reverse=True)[:limit])
+
+    def switches(self) -> Switches:
+        return Switches(self._switch(SwitchName.PAUSE), self._switch(SwitchName.BREAKER))
+
+    def put(self, name: SwitchName, switch: Switch) -> None:
+        """Somebody has turned the switch."""
+        self._rows[name] = SWITCH_JSON.dump_json(switch)
+        self._changes.append((name, self._rows[name]))
+
+    def spoil(self, name: SwitchName) -> None:
+        """Somebody else writes to the switch's row."""
+        self._rows[name] = b"?"
+
+    def _switch(self, name: SwitchName) -> Switch | None:
+        if name not in self._rows:
+            return None
+        try:
+            return SWITCH_JSON.validate_json(self._rows[name])
+        except ValidationError:
+            return Switch(on=True, by="unknown", why="this record cannot be understood", at=datetime.fromtimestamp(0, UTC))
 
 
 @dataclass
@@ -141,6 +284,13 @@ def _sized(text: str) -> str:
 # ---- the directory
 
 TOKEN_ACTIVE = {"activated": True, "assigned": False, "available": False, "failedActivation": False}
+STANDING_READS = (
+    "/users/{id}/transitivememberof",
+    "/users/{id}/ownedobjects",
+    "/rolemanagement/directory/roleassignments",
+    "/rolemanagement/directory/roleeligibilityscheduleinstances",
+    "/identitygovernance/privilegedaccess/group/eligibilityscheduleinstances",
+)
 
 
 class FakeDirectory:
@@ -164,20 +314,27 @@ class FakeDirectory:
             synced=found.synced,
         )
 
-    async def privileges(self, person_id: str) -> Privileges:
-        async with self._calls("directory.privileges", person_id):
-            with (
-                self._answering("GET", "/users/{id}/transitivememberof"),
-                self._answering("GET", "/rolemanagement/directory/roleassignments"),
-                self._answering("GET", "/rolemanagement/directory/roleeligibilityscheduleinstances"),
-            ):
+    async def standing(self, person_id: str) -> Standing:
+        async with self._calls("directory.standing", person_id):
+            with contextlib.ExitStack() as reads:
+                for path in STANDING_READS:
+                    reads.enter_context(self._answering("GET", path))
                 person_id = self.tenant.account(person_id).person.id
-        principals = {person_id, *(group.id for group in self.tenant.groups_of(person_id))}
-        held = [grant for grant in self.tenant.roles if grant.principal in principals]
-        return Privileges(
-            active=tuple(ROLES[grant.role] for grant in held if grant.kind == "active"),
-            eligible=tuple(ROLES[grant.role] for grant in held if grant.kind == "eligible" and self.tenant.settings.premium),
-        )
+            tenant = self.tenant
+            groups = tenant.groups_of(person_id)
+            owned = [group for group in tenant.groups.values() if person_id in group.owners]
+            if (groups or owned) and not self.permissions & GROUP_READERS:
+                raise Forbidden(WaitingFor.GRAPH, "limited information")
+            direct = [grant for grant in tenant.roles if grant.principal == person_id]
+            shown = [ROLES[grant.role] for grant in tenant.roles_of(person_id) if grant.role not in CUSTOM_ROLES]
+            active = [*shown, *(ROLES[grant.role] for grant in direct if grant.kind == "active")]
+            eligible = [ROLES[grant.role] for grant in direct if grant.kind == "eligible" and tenant.settings.premium]
+            mine, joinable = {group.id for group in groups}, self._joinable({person_id})
+            role_groups = [group.id for group in (*groups, *owned) if group.role_assignable] + self._may_have_roles(joinable)
+            if not (active or eligible or role_groups):
+                role_groups = self._through_groups(mine | joinable)
+            active, eligible, role_groups = (list(dict.fromkeys(ids)) for ids in (active, eligible, role_groups))
+            return Standing(tuple(active), tuple(eligible), tuple(role_groups), frozenset(mine))
 
     async def inventory(self, person_id: str) -> Inventory:
         async with self._calls("directory.inventory", person_id):
@@ -219,6 +376,21 @@ class FakeDirectory:
             with self._answering("POST", "/users/{id}/revokesigninsessions"):
                 writes.revoke_sessions(self.tenant, self.tenant.account(person_id), "fake")
         return self._request_id()
+
+    def _joinable(self, principals: set[str]) -> set[str]:
+        eligibilities = self.tenant.group_eligibilities if self.tenant.settings.premium else []
+        return {one.group for one in eligibilities if one.principal in principals}
+
+    def _may_have_roles(self, groups: set[str]) -> list[str]:
+        known = self.tenant.groups
+        return [group for group in sorted(groups) if group not in known or known[group].role_assignable]
+
+    def _through_groups(self, groups: set[str]) -> list[str]:
+        while further := self._joinable(groups) - groups:
+            if role_groups := self._may_have_roles(further):
+                return role_groups
+            groups = groups | further
+        return []
 
     def _remove(self, person_id: str, removal: Removal) -> int:
         method = removal.method
@@ -279,7 +451,10 @@ def _shown(method: Registered) -> Method:
 
 @dataclass
 class FakeTicket:
-    """A ticket as it is now; `work_notes` and `comments` are its journals, oldest entry first."""
+    """A ticket as it is now; `work_notes` and `comments` are its journals, oldest entry first.
+
+    `proof` is what stands in the proof field, None when the ticket has no such field.
+    """
 
     ref: TicketRef
     catalog_item: str
@@ -290,17 +465,24 @@ class FakeTicket:
     approval: str = "approved"
     approvals: list[Approval] = field(default_factory=list)
     profile: str | None = None
+    proof: str | None = ""
     work_notes: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
 
 
 class FakeDesk:
-    """Tickets by `sys_id`, and `people`: the identifier in the directory of each `sys_user`."""
+    """Tickets by `sys_id`; `people`: the identifier in the directory of each `sys_user`; `groups`: the members of each group.
+
+    `proof_field` and `approver_group` are what the desk is set up with.
+    """
 
     def __init__(self, calls: Calls | None = None) -> None:
         self._calls = calls or Calls(usual_seconds=0)
         self.tickets: dict[str, FakeTicket] = {}
         self.people: dict[str, str] = {}
+        self.groups: dict[str, set[str]] = {}
+        self.proof_field: str | None = None
+        self.approver_group: str | None = None
         self.state_is_frozen = False
 
     async def read(self, ref: TicketRef) -> Ticket:
@@ -317,8 +499,17 @@ class FakeDesk:
                 subject=self.people.get(ticket.requested_for, "").strip() or None,
                 approvals=tuple(ticket.approvals),
                 profile=ticket.profile,
+                proof=self._proof(ticket),
+                group_approvers=self._group_approvers(ticket),
                 activity="\n".join((*ticket.work_notes, *ticket.comments)),
             )
+
+    async def locate(self, table: str, number: str) -> TicketRef:
+        async with self._calls("desk.locate", table, number):
+            found = [ticket.ref for ticket in self.tickets.values() if (ticket.ref.table, ticket.ref.number) == (table, number)]
+            if len(found) != 1:
+                raise TicketNotFound
+            return found[0]
 
     async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written:
         async with self._calls("desk.write", ref, note, repeat):
@@ -335,6 +526,19 @@ class FakeDesk:
             if missing and note.state is not None and not self.state_is_frozen:
                 ticket.state = note.state
             return Written(state_changed=note.state in (None, ticket.state))
+
+    def _proof(self, ticket: FakeTicket) -> str | None:
+        if self.proof_field is None:
+            return None
+        if ticket.proof is None:
+            raise Forbidden(WaitingFor.TICKET_SYSTEM, f"hidden-{self.proof_field}")
+        return ticket.proof
+
+    def _group_approvers(self, ticket: FakeTicket) -> frozenset[str] | None:
+        if self.approver_group is None:
+            return None
+        approvers = {row.approver for row in ticket.approvals if row.state == "approved"}
+        return frozenset(approvers & self.groups.get(self.approver_group, set()))
 
     def _ticket(self, ref: TicketRef) -> FakeTicket:
         ticket = self.tickets.get(ref.sys_id)

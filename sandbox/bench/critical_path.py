@@ -1,12 +1,14 @@
-"""The shortest way to a reset: the calls that must follow one another, made bare, one after the other, by a plain HTTP client.
+"""The shortest way to a reset: the calls that must follow one another, made bare, by a plain HTTP client.
 
-The ticket says who it is for; that record says who they are in the directory; their object id, what is registered; one removal
-after the other (an intent is stored before each, and Graph gives up the default only when it is the last); then sessions are
-revoked; then what is registered is read back, after the sessions, for whoever holds one might register anew.
+The ticket says who it is for; that record says who they are in the directory; their object id, what is registered and what they
+may do there, read at the same time; just before the first removal, ticket, person and what they may do are read once more, at the
+same time; one removal after the other (an intent is stored before each, and Graph gives up the default only when it is the last);
+then sessions are revoked; then what is registered is read back, after the sessions, for whoever holds one might register anew.
 
-Left out, since they can happen beside these: approvals, privileges, hardware tokens, the default, notes on the ticket.
+Left out, since they can happen beside these: approvals, hardware tokens, the default, notes on the ticket.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +17,10 @@ import aiohttp
 
 from sandbox.stack import AUDIENCE, Stack
 
-CALLS_BESIDE_REMOVALS = {"ServiceNow": 2, "Graph": 4}
+CALLS_BESIDE_REMOVALS = {"ServiceNow": 4, "Graph": 5}
+"""How many follow one another; those made at the same time are one."""
+
+GROUP_QUERY = {"$count": "true", "$select": "id,isAssignableToRole,securityEnabled", "$top": "999"}
 
 
 class BareClient:
@@ -31,12 +36,11 @@ class BareClient:
         for resource in (graph, AUDIENCE):
             self._tokens[resource] = self._tokens.get(resource) or await self._token(resource)
         start = time.perf_counter()
-        record = await self._get(AUDIENCE, f"{desk}/api/now/v2/table/sc_req_item/{ticket['sys_id']}")
-        whose = record["result"]["requested_for"]["value"]
-        person = await self._get(AUDIENCE, f"{desk}/api/now/v2/table/sys_user/{whose}")
-        user = await self._get(graph, f"{graph}/v1.0/users/{person['result']['user_name']['value']}")
+        user = await self._get(graph, f"{graph}/v1.0/users/{await self._subject(desk, ticket)}")
         root = f"{graph}/v1.0/users/{user['id']}"
-        listed = (await self._get(graph, f"{root}/authentication/methods"))["value"]
+        methods, _ = await asyncio.gather(self._get(graph, f"{root}/authentication/methods"), self._standing(graph, user["id"]))
+        await asyncio.gather(self._subject(desk, ticket), self._get(graph, root), self._standing(graph, user["id"]))
+        listed = methods["value"]
         for method in sorted(listed, key=lambda method: method.get("phoneType") == "mobile"):
             kind = method["@odata.type"].removeprefix("#microsoft.graph.").removesuffix("AuthenticationMethod")
             if kind != "password":
@@ -48,6 +52,24 @@ class BareClient:
             raise RuntimeError(f"the bare client has left {left}")
         return took
 
+    async def _subject(self, desk: str, ticket: Mapping[str, Any]) -> str:
+        record = await self._get(AUDIENCE, f"{desk}/api/now/v2/table/sc_req_item/{ticket['sys_id']}")
+        whose = record["result"]["requested_for"]["value"]
+        person = await self._get(AUDIENCE, f"{desk}/api/now/v2/table/sys_user/{whose}")
+        return str(person["result"]["user_name"]["value"])
+
+    async def _standing(self, graph: str, person_id: str) -> None:
+        """What an employee without groups is asked: the six reads that every standing takes."""
+        root, by_principal = f"{graph}/v1.0", {"$filter": f"principalId eq '{person_id}'"}
+        await asyncio.gather(
+            self._get(graph, f"{root}/users/{person_id}/transitiveMemberOf/graph.directoryRole", {"$count": "true"}),
+            self._get(graph, f"{root}/users/{person_id}/transitiveMemberOf/graph.group", GROUP_QUERY),
+            self._get(graph, f"{root}/users/{person_id}/ownedObjects/graph.group", GROUP_QUERY),
+            self._get(graph, f"{root}/roleManagement/directory/roleAssignments", by_principal),
+            self._get(graph, f"{root}/roleManagement/directory/roleEligibilityScheduleInstances", by_principal),
+            self._get(graph, f"{root}/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", by_principal),
+        )
+
     async def _token(self, resource: str) -> str:
         settings = self._stack.settings
         query = {"resource": resource, "api-version": "2019-08-01"}
@@ -56,13 +78,16 @@ class BareClient:
             answer.raise_for_status()
             return str((await answer.json())["access_token"])
 
-    async def _get(self, resource: str, url: str) -> Any:
-        answer = await self._call(resource, "GET", url)
+    async def _get(self, resource: str, url: str, query: Mapping[str, str] | None = None) -> Any:
+        answer = await self._call(resource, "GET", url, query)
         return await answer.json()
 
-    async def _call(self, resource: str, method: str, url: str) -> aiohttp.ClientResponse:
+    async def _call(self, resource: str, method: str, url: str, query: Mapping[str, str] | None = None) -> aiohttp.ClientResponse:
         headers = {"Authorization": f"Bearer {self._tokens[resource]}", "Accept": "application/json"}
-        query = {"sysparm_display_value": "all"} if resource == AUDIENCE else {}
+        if resource == AUDIENCE:
+            query = {"sysparm_display_value": "all"}
+        elif query and "$count" in query:
+            headers["ConsistencyLevel"] = "eventual"
         answer = await self._stack.session.request(method, url, headers=headers, params=query)
         await answer.read()
         answer.raise_for_status()

@@ -8,7 +8,7 @@ from sandbox.graph.errors import GraphError, bad_request, no_resource, unsupport
 from sandbox.graph.odata import Entity, selected
 from sandbox.graph.permissions import GROUP_READERS, ROLE_READERS, WHOLE_USER
 from sandbox.graph.tenant import instant, object_id
-from sandbox.people import LONG_AGO, ROLES, Group
+from sandbox.people import CUSTOM_ROLES, LONG_AGO, ROLES, Group
 
 USER_DEFAULT = (
     "businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage",
@@ -127,11 +127,12 @@ def _default_user(call: Call, identifier: str) -> Entity:
 
 
 def transitive_member_of(call: Call) -> Answer:
-    """Groups, tenant-wide active directory roles and administrative units, direct or through groups."""
+    """Groups, tenant-wide active built-in directory roles and administrative units, direct or through groups."""
     _advanced(call)
     account = call.user
     groups = [group(found) for found in call.tenant.groups_of(account.person.id)]
-    roles = [directory_role(name) for name in dict.fromkeys(grant.role for grant in call.tenant.roles_of(account.person.id))]
+    names = dict.fromkeys(grant.role for grant in call.tenant.roles_of(account.person.id))
+    roles = [directory_role(name) for name in names if name not in CUSTOM_ROLES]
     units = [_unit()] if account.person.restricted else []
     items = _related(call, "group", groups, GROUP_PROPERTIES, readable=call.may(GROUP_READERS))
     items += _related(call, "directoryRole", roles, ROLE_PROPERTIES, readable=call.may(ROLE_READERS))

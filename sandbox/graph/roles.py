@@ -1,14 +1,17 @@
 """Routes that read directory roles: assignments, Privileged Identity Management, PIM for Groups."""
 
+import re
+
 from sandbox.graph.calls import PAGED, Answer, Call, Route
 from sandbox.graph.errors import bad_request, no_resource, unsupported_query
 from sandbox.graph.kinds import BETA
 from sandbox.graph.odata import Entity, filtered, selected
 from sandbox.graph.tenant import instant, object_id
-from sandbox.people import LONG_AGO, ROLES, RoleGrant
+from sandbox.people import CUSTOM_ROLES, LONG_AGO, ROLES, RoleGrant
 
+_SCOPE = re.compile(r"\b(principalId|groupId)\s+eq\s")
 BY_PRINCIPAL = {"principalId": "eq", "roleDefinitionId": "eq", "directoryScopeId": "eq"}
-PRIVILEGED = {name for name in ROLES if name != "Directory Readers"}
+PRIVILEGED = set(ROLES) - {"Directory Readers", *CUSTOM_ROLES}
 
 
 def _grant(grant: RoleGrant) -> Entity:
@@ -41,7 +44,7 @@ def _listed(call: Call, items: list[Entity], type_name: str, fragment: str) -> A
 
 
 def assignments(call: Call) -> Answer:
-    """Active assignments, each under the principal that has it: a group's are not under its members."""
+    """Active assignments over any scope, each under the principal that has it: a group's are not under its members."""
     items = [_assignment(grant) for grant in call.tenant.roles if grant.kind == "active"]
     return _listed(call, items, "unifiedRoleAssignment", "roleManagement/directory/roleAssignments")
 
@@ -76,7 +79,7 @@ def eligibility_instances(call: Call) -> Answer:
 
 
 def group_eligibilities(call: Call) -> Answer:
-    """PIM for Groups: a filter by principal or group is required."""
+    """PIM for Groups: a filter by principal or group is required. What a group is eligible for is not under its members."""
     items = [
         {
             "id": f"{one.group}_{one.access}_{object_id('eligibility', one.principal, one.group)}",
@@ -116,7 +119,7 @@ def group_assignments(call: Call) -> Answer:
 
 def _of_groups(call: Call, items: list[Entity], type_name: str, segment: str) -> Answer:
     _premium(call)
-    if "$filter" not in call.options:
+    if not _SCOPE.search(call.options.get("$filter", "")):
         raise bad_request("A filter by principalId or groupId is required.", "MissingFilter")
     kept = filtered(items, call.options["$filter"], {"principalId": "eq", "groupId": "eq", "accessId": "eq"})
     names = call.options.get("$select")
@@ -137,7 +140,7 @@ def _definition(call: Call, name: str) -> Entity:
         "id": ROLES[name],
         "displayName": name,
         "description": f"{name}.",
-        "isBuiltIn": True,
+        "isBuiltIn": name not in CUSTOM_ROLES,
         "isEnabled": True,
         "templateId": ROLES[name],
         "version": "1",

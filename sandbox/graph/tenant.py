@@ -67,6 +67,9 @@ class Tenant:
         self.now: Clock = now or (lambda: datetime.now(UTC))
         self.accounts: dict[str, Account] = {}
         self.groups = {group.id: group for group in seed.groups}
+        for group in seed.groups:
+            if group.role_assignable and not self.groups.keys().isdisjoint(group.members):
+                raise ValueError(f"{group.display_name}: a role-assignable group cannot contain groups")
         self.roles: list[RoleGrant] = []
         self.group_eligibilities: list[GroupEligibility] = []
         self.audits: list[dict[str, Any]] = []
@@ -120,16 +123,18 @@ class Tenant:
         return account
 
     def grant(self, principal: str, role: str, kind: RoleKind = "active", scope: str = "/") -> RoleGrant:
-        """The user or group has the directory role, or is eligible for it."""
+        """The user or role-assignable group has the directory role, or is eligible for it."""
         if role not in ROLES:
             raise ValueError(f"unknown role {role}")
         grant = RoleGrant(principal=self.principal(principal), role=role, kind=kind, scope=scope)
+        if (group := self.groups.get(grant.principal)) and not group.role_assignable:
+            raise ValueError(f"{group.display_name} is not role-assignable")
         self.roles.append(grant)
         return grant
 
-    def make_eligible(self, user: str, group: str, access: Access = "member") -> GroupEligibility:
-        """The user may activate membership or ownership of the group."""
-        eligibility = GroupEligibility(principal=self.account(user).person.id, group=self.groups[group].id, access=access)
+    def make_eligible(self, principal: str, group: str, access: Access = "member") -> GroupEligibility:
+        """The user, or each member of the group `principal`, may activate membership or ownership of `group`."""
+        eligibility = GroupEligibility(principal=self.principal(principal), group=self.groups[group].id, access=access)
         self.group_eligibilities.append(eligibility)
         return eligibility
 

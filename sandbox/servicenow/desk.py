@@ -33,7 +33,16 @@ class Desk:
         return group
 
     def join(self, person: str, group: str) -> Record:
+        """The person is a member of the group; groups are named by name or `sys_id`."""
         return self.create("sys_user_grmember", user=person, group=group)
+
+    def leave(self, person: str, group: str) -> Record:
+        """The person is no member of the group any more; the group."""
+        user, found = self.store.find("sys_user", person), self.store.find("sys_user_group", group)
+        for row in list(self.store.records("sys_user_grmember")):
+            if (row["user"], row["group"]) == (user.sys_id, found.sys_id):
+                self.store.delete(row)
+        return found
 
     def open_ticket(
         self,

@@ -17,6 +17,7 @@ from sandbox.servicenow import controls, rendering, rules
 from sandbox.servicenow.access import Access, Caller, Unauthenticated
 from sandbox.servicenow.desk import Desk
 from sandbox.servicenow.errors import ApiError, invalid_table, not_authenticated
+from sandbox.servicenow.later import Moments
 from sandbox.servicenow.seed import plant
 from sandbox.servicenow.sender import Sender
 from sandbox.servicenow.settings import Settings
@@ -48,6 +49,7 @@ class SimulatedServiceNow(Simulator):
         self.store = Store()
         self.desk = Desk(self.store)
         self.access = Access(self.store, audience)
+        self.moments = Moments(self.store)
         self.tables = TableApi(self.store, self.settings)
         self.sender = Sender(self.store.now, webhook, webhook_key)
         self._used: Counter[tuple[str, int]] = Counter()
@@ -103,6 +105,7 @@ class SimulatedServiceNow(Simulator):
                 request["entry"]["user"] = caller.name
                 limits = self._count(caller)
                 self._admit(caller, request.match_info["table"])
+                self.moments.come(request)
                 response: web.Response = await handler(request, caller)
             except Unauthenticated:
                 response = not_authenticated().answer()

@@ -3,12 +3,14 @@
 `DirectoryContract` is for every implementation: a subclass gives it a `world`, whose `tenant` is what the directory shows.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import httpx
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
@@ -20,18 +22,37 @@ from sandbox.identity import DEFAULT_PERMISSIONS, SimulatedIdentity
 from sandbox.people import (
     ADELE,
     ALEX,
+    BIANCA,
     CHRISTIE,
+    DEBRA,
     DIEGO,
+    ELIGIBLE_ROLE_GROUP_ID,
     EMILY,
+    ENRICO,
+    EVERYONE_GROUP_ID,
+    GRADY,
     GUEST,
+    HELPDESK_GROUP_ID,
     HENRIETTA,
+    IRVIN,
     ISAIAH,
+    JOHANNA,
     JONI,
     LEE,
+    LIDIA,
+    LYNNE,
     MIRIAM,
+    NESTOR,
+    NIGHT_SHIFT_GROUP_ID,
     PASSWORD_ID,
+    PATTI,
     PHONE_IDS,
+    PIM_GROUP_ID,
+    PROJECT_GROUP_ID,
+    RAUL,
+    ROLE_GROUP_ID,
     ROLES,
+    SALES_GROUP_ID,
     hardware_oath,
 )
 from sandbox.people import Method as Registered
@@ -39,7 +60,8 @@ from sandbox.simulator import Fault, running
 from sandbox.tokens import IDENTITY_CLIENT_ID, mint
 from shared.adapters.graph import GraphClients, GraphDirectory, UnexpectedAnswer, connect
 from shared.adapters.graph import calls as graph_calls
-from shared.model import Action, Method, Removal, WaitingFor
+from shared.adapters.graph.standing import AT_ONCE
+from shared.model import Action, Method, Removal, Standing, WaitingFor
 from shared.ports import Directory, Forbidden, PersonNotFound, Unavailable
 
 pytestmark = pytest.mark.filterwarnings("ignore:This class is deprecated:DeprecationWarning")  # which msgraph-sdk makes itself
@@ -185,23 +207,69 @@ class DirectoryContract:
             False: True,
         }
 
-    async def test_nobody_special_has_no_privileges(self, world: World) -> None:
-        privileges = await world.directory.privileges(person_id(world, ADELE))
-        assert not privileges.active
-        assert not privileges.eligible
+    @pytest.mark.parametrize("upn", [ADELE, PATTI, BIANCA, GUEST])
+    async def test_who_is_no_administrator_has_a_standing_of_groups_only(self, world: World, upn: str) -> None:
+        standing = await world.directory.standing(person_id(world, upn))
+        groups = frozenset({EVERYONE_GROUP_ID}) if upn != GUEST else frozenset()
+        assert standing == Standing(groups=groups)
 
-    async def test_roles_are_privileges_whether_active_or_eligible(self, world: World) -> None:
-        assert (await world.directory.privileges(person_id(world, JONI))).active == (ROLES["Global Administrator"],)
-        assert (await world.directory.privileges(person_id(world, LEE))).eligible == (ROLES["User Administrator"],)
+    @pytest.mark.parametrize(
+        ("upn", "active", "eligible", "role_groups"),
+        [
+            (JONI, ["Global Administrator"], [], []),
+            (LEE, [], ["User Administrator"], []),
+            (IRVIN, ["Telephone Directory Keeper"], [], []),
+            (LIDIA, ["User Administrator"], [], []),
+            (JOHANNA, ["Helpdesk Administrator"], [], [HELPDESK_GROUP_ID]),
+            (ENRICO, [], [], [ELIGIBLE_ROLE_GROUP_ID]),
+            (LYNNE, [], [], [ROLE_GROUP_ID]),
+            (GRADY, [], [], [HELPDESK_GROUP_ID]),
+            (NESTOR, [], [], [PIM_GROUP_ID]),
+            (DEBRA, [], [], [ELIGIBLE_ROLE_GROUP_ID]),
+            (RAUL, [], [], [HELPDESK_GROUP_ID]),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    async def test_every_kind_of_administrator_is_found(
+        self, world: World, upn: str, active: list[str], eligible: list[str], role_groups: list[str]
+    ) -> None:
+        standing = await world.directory.standing(person_id(world, upn))
+        assert standing.active == tuple(ROLES[role] for role in active)
+        assert standing.eligible == tuple(ROLES[role] for role in eligible)
+        assert standing.role_groups == tuple(role_groups)
 
-    async def test_a_role_over_one_unit_only_is_a_privilege(self, world: World) -> None:
-        world.tenant.grant(person_id(world, ADELE), "User Administrator", "active", "/administrativeUnits/c0117050")
-        assert (await world.directory.privileges(person_id(world, ADELE))).active == (ROLES["User Administrator"],)
+    async def test_groups_are_those_that_the_person_is_in_directly_or_through_others(self, world: World) -> None:
+        standing = await world.directory.standing(person_id(world, CHRISTIE))
+        assert standing.groups == {SALES_GROUP_ID, EVERYONE_GROUP_ID}
+
+    async def test_a_role_that_is_held_in_several_ways_is_one_role(self, world: World) -> None:
+        world.tenant.grant(person_id(world, JOHANNA), "Helpdesk Administrator")
+        assert (await world.directory.standing(person_id(world, JOHANNA))).active == (ROLES["Helpdesk Administrator"],)
+
+    async def test_a_group_that_may_be_joined_but_is_gone_may_have_been_role_assignable(self, world: World) -> None:
+        del world.tenant.groups[PROJECT_GROUP_ID]
+        assert (await world.directory.standing(person_id(world, BIANCA))).role_groups == (PROJECT_GROUP_ID,)
+
+    async def test_one_eligibility_may_open_the_way_to_another(self, world: World) -> None:
+        world.tenant.make_eligible(PROJECT_GROUP_ID, NIGHT_SHIFT_GROUP_ID)
+        assert (await world.directory.standing(person_id(world, BIANCA))).role_groups == (HELPDESK_GROUP_ID,)
+
+    async def test_eligibilities_in_a_circle_lead_nowhere(self, world: World) -> None:
+        world.tenant.make_eligible(EVERYONE_GROUP_ID, PROJECT_GROUP_ID)
+        world.tenant.make_eligible(PROJECT_GROUP_ID, EVERYONE_GROUP_ID)
+        assert (await world.directory.standing(person_id(world, ADELE))).role_groups == ()
 
     async def test_without_a_licence_for_it_nobody_is_eligible(self, world: World) -> None:
         world.tenant.settings.premium = False
-        assert (await world.directory.privileges(person_id(world, LEE))).eligible == ()
-        assert (await world.directory.privileges(person_id(world, JONI))).active
+        for upn in (LEE, NESTOR, DEBRA, RAUL):
+            standing = await world.directory.standing(person_id(world, upn))
+            assert (standing.active, standing.eligible, standing.role_groups) == ((), (), ())
+        assert (await world.directory.standing(person_id(world, JONI))).active
+        assert (await world.directory.standing(person_id(world, ENRICO))).role_groups
+
+    async def test_the_standing_of_who_is_not_there_is_not_found(self, world: World) -> None:
+        with pytest.raises(PersonNotFound):
+            await world.directory.standing(NOBODY)
 
     async def test_a_removed_method_is_gone_and_removing_it_again_says_so_too(self, world: World) -> None:
         removal = Removal(registered(world, ADELE, SOFTWARE_OATH))
@@ -291,7 +359,10 @@ class DirectoryContract:
         ("permission", "call"),
         [
             ("User.Read.All", lambda d, who: d.person(who)),
-            ("RoleManagement.Read.Directory", lambda d, who: d.privileges(who)),
+            ("User.Read.All", lambda d, who: d.standing(who)),
+            ("GroupMember.Read.All", lambda d, who: d.standing(who)),
+            ("RoleManagement.Read.Directory", lambda d, who: d.standing(who)),
+            ("PrivilegedEligibilitySchedule.Read.AzureADGroup", lambda d, who: d.standing(who)),
             ("UserAuthenticationMethod.Read.All", lambda d, who: d.inventory(who)),
             ("UserAuthenticationMethod.Read.All", lambda d, who: d.methods(who)),
             ("UserAuthMethod-Phone.ReadWrite.All", lambda d, who: d.remove(who, MOBILE)),
@@ -369,7 +440,7 @@ class TestWhatIsAsked:
         with pytest.raises(ValueError, match="object id"):
             await world.directory.methods(ADELE)
         with pytest.raises(ValueError, match="object id"):
-            await world.directory.privileges("x' or '1' eq '1")
+            await world.directory.standing("x' or '1' eq '1")
         with pytest.raises(ValueError, match="object id"):
             await world.directory.remove(f"{adele(world)}/..", Removal(Method("qrCodePin", "x")))
         assert world.simulator.log == []
@@ -421,18 +492,6 @@ class TestWhatIsAsked:
         assert len((await world.directory.methods(adele(world))).methods) == 4
         assert len(world.simulator.calls(path="/methods")) == 4
 
-    async def test_membership_is_an_advanced_query_on_every_page(self, world: SimulatedWorld) -> None:
-        world.tenant.settings.page_size = 1
-        for role in ("User Administrator", "Helpdesk Administrator"):
-            world.tenant.grant(person_id(world, JONI), role)
-        assert len((await world.directory.privileges(person_id(world, JONI))).active) == 3
-        assert len(world.simulator.calls(path="directoryRole")) == 3
-
-    async def test_any_other_refusal_than_the_licence_leaves_eligibility_open(self, world: SimulatedWorld) -> None:
-        world.simulator.arm(refusal(400, "BadRequest", "no", path="Eligibility"))
-        with pytest.raises(UnexpectedAnswer):
-            await world.directory.privileges(adele(world))
-
     async def test_a_type_that_cannot_be_removed_is_not_asked_for(self, world: SimulatedWorld) -> None:
         for removal in (Removal(Method("voiceprint", "x")), Removal(Method("phone", "x"), Action.DEACTIVATE)):
             with pytest.raises(ValueError, match="Graph has no"):
@@ -442,6 +501,205 @@ class TestWhatIsAsked:
     async def test_an_opaque_token_shows_nothing_to_be_lacking(self, world: SimulatedWorld) -> None:
         for world.credential.token in ("opaque", "a.b.c", "e30.e30.e30", "e30.WzFd.e30", "é.é.é"):
             assert await world.directory.lacking([MOBILE], revoke=True, prefer=True) == ()
+
+
+# Each of the reads that make up a standing, by what is in its path.
+FIRST_READS = (
+    "directoryRole",
+    "roleAssignments",
+    "roleEligibility",
+    "transitiveMemberOf/.*group",
+    "ownedObjects",
+    "privilegedAccess",
+)
+GROUP_READ = f"/groups/{PROJECT_GROUP_ID}"
+ASKED_OF_A_GROUP = f"privilegedAccess.*{EVERYONE_GROUP_ID}"
+ALL_READS = (*FIRST_READS, GROUP_READ, ASKED_OF_A_GROUP)
+
+
+class TestStanding:
+    """Complete or not at all."""
+
+    @pytest.mark.parametrize(
+        ("upn", "premium", "later"),
+        [
+            (GUEST, True, []),
+            (JONI, True, []),
+            (LYNNE, True, []),
+            (NESTOR, True, [f"/groups/{PIM_GROUP_ID}"]),
+            (ADELE, True, [ASKED_OF_A_GROUP]),
+            (ADELE, False, []),
+            (BIANCA, True, [GROUP_READ, ASKED_OF_A_GROUP, f"privilegedAccess.*{PROJECT_GROUP_ID}"]),
+        ],
+    )
+    async def test_it_is_six_reads_and_more_only_for_who_may_join_groups(
+        self, world: SimulatedWorld, upn: str, premium: bool, later: list[str]
+    ) -> None:
+        world.tenant.settings.premium = premium
+        await world.directory.standing(person_id(world, upn))
+        assert len(world.simulator.log) == 6 + len(later)
+        assert all(len(world.simulator.calls("GET", path)) == 1 for path in later)
+        assert world.simulator.writes() == []
+
+    async def test_the_six_reads_are_made_at_the_same_time(self) -> None:
+        everybody_is_here = asyncio.Barrier(6)
+
+        async def answer(_: httpx.Request) -> httpx.Response:
+            await everybody_is_here.wait()
+            return httpx.Response(200, json={"value": []})
+
+        async with (
+            asyncio.timeout(10),
+            connect("https://graph.microsoft.com", Credential(), httpx.MockTransport(answer)) as clients,
+        ):
+            assert await GraphDirectory(clients, FrozenClock()).standing(NOBODY) == Standing()
+
+    async def test_of_many_groups_all_are_asked_about_a_few_at_a_time(self) -> None:
+        groups = [f"c0117050-4444-4000-8000-{number:012d}" for number in range(25)]
+        listed = [{"id": group, "isAssignableToRole": None, "securityEnabled": True} for group in groups]
+        asked, under_way, at_most = list[str](), 0, 0
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            nonlocal under_way, at_most
+            if request.url.path.endswith("transitiveMemberOf/graph.group"):
+                return httpx.Response(200, json={"value": listed})
+            asked.append(request.url.params.get("$filter", ""))
+            under_way += 1
+            at_most = max(at_most, under_way)
+            for _ in range(10):
+                await asyncio.sleep(0)
+            under_way -= 1
+            return httpx.Response(200, json={"value": []})
+
+        async with connect("https://graph.microsoft.com", Credential(), httpx.MockTransport(answer)) as clients:
+            assert (await GraphDirectory(clients, FrozenClock()).standing(NOBODY)).groups == set(groups)
+        assert {f"principalId eq '{group}'" for group in groups} <= set(asked)
+        assert (len(asked), at_most) == (5 + 25, AT_ONCE)
+
+    async def test_every_list_is_read_to_its_end(self, world: SimulatedWorld) -> None:
+        world.tenant.settings.page_size = 1
+        who, scope = person_id(world, GUEST), "/administrativeUnits/1"
+        for group in (EVERYONE_GROUP_ID, PIM_GROUP_ID):
+            world.tenant.join(GUEST, group)
+        for group in (PROJECT_GROUP_ID, ROLE_GROUP_ID):
+            world.tenant.join(GUEST, group, "owner")
+        for group in (PROJECT_GROUP_ID, ELIGIBLE_ROLE_GROUP_ID):
+            world.tenant.make_eligible(GUEST, group)
+        for role in ("Global Administrator", "Directory Readers"):
+            world.tenant.grant(who, role)
+            world.tenant.grant(who, role, "eligible")
+        world.tenant.grant(who, "User Administrator", scope=scope)
+        standing = await world.directory.standing(who)
+        roles = {ROLES[name] for name in ("Global Administrator", "Directory Readers")}
+        assert set(standing.active) == roles | {ROLES["Helpdesk Administrator"], ROLES["User Administrator"]}
+        assert set(standing.eligible) == roles
+        assert standing.groups == {EVERYONE_GROUP_ID, PIM_GROUP_ID}
+        assert set(standing.role_groups) == {PIM_GROUP_ID, ROLE_GROUP_ID, ELIGIBLE_ROLE_GROUP_ID}
+        pages = {path: len(world.simulator.calls(path=path)) for path in FIRST_READS}
+        assert pages == dict(zip(FIRST_READS, (3, 3, 2, 2, 2, 2), strict=True))
+
+    async def test_ids_of_groups_are_in_lower_case(self, world: SimulatedWorld) -> None:
+        shown = {"id": PROJECT_GROUP_ID.upper(), "isAssignableToRole": True, "securityEnabled": True}
+        world.simulator.arm(Fault(path="transitiveMemberOf/.*group", status=200, body={"value": [shown]}))
+        standing = await world.directory.standing(adele(world))
+        assert standing.role_groups == (PROJECT_GROUP_ID,)
+        assert standing.groups == {PROJECT_GROUP_ID}
+        world.simulator.arm(Fault(path="privilegedAccess", status=200, body={"value": [{"groupId": PIM_GROUP_ID.upper()}]}))
+        assert (await world.directory.standing(adele(world))).role_groups == (PIM_GROUP_ID,)
+
+    @pytest.mark.parametrize("path", ALL_READS)
+    async def test_one_read_that_fails_fails_the_whole(self, world: SimulatedWorld, path: str) -> None:
+        world.simulator.arm(unavailable("60", path=path))
+        with pytest.raises(Unavailable) as failure:
+            await world.directory.standing(person_id(world, BIANCA))
+        assert failure.value.retry_after == timedelta(minutes=1)
+
+    @pytest.mark.parametrize("path", ALL_READS)
+    async def test_one_read_that_is_too_slow_fails_the_whole(
+        self, world: SimulatedWorld, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(graph_calls, "CALL_SECONDS", 0.1)
+        world.simulator.arm(Fault(path=path, kind="slow", seconds=0.2, times=None))
+        with pytest.raises(Unavailable, match="no answer within"):
+            await world.directory.standing(person_id(world, BIANCA))
+
+    @pytest.mark.parametrize("path", ALL_READS)
+    async def test_one_read_that_is_forbidden_forbids_the_whole(self, world: SimulatedWorld, path: str) -> None:
+        world.simulator.arm(refusal(403, "Authorization_RequestDenied", "no", path=path))
+        with pytest.raises(Forbidden):
+            await world.directory.standing(person_id(world, BIANCA))
+
+    @pytest.mark.parametrize("path", ALL_READS)
+    async def test_any_other_refusal_than_the_licence_leaves_it_open(self, world: SimulatedWorld, path: str) -> None:
+        world.simulator.arm(refusal(400, "BadRequest", "no", path=path))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.standing(person_id(world, BIANCA))
+
+    @pytest.mark.parametrize(
+        "path", ["directoryRole", "roleAssignments", "transitiveMemberOf/.*group", "ownedObjects", GROUP_READ]
+    )
+    async def test_what_needs_no_licence_is_not_excused_by_one(self, world: SimulatedWorld, path: str) -> None:
+        world.simulator.arm(refusal(400, "AadPremiumLicenseRequired", "no", path=path))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.standing(person_id(world, BIANCA))
+
+    @pytest.mark.parametrize("path", ["roleAssignments", "roleEligibility", "privilegedAccess"])
+    async def test_a_list_that_is_not_there_says_nothing_about_the_person(self, world: SimulatedWorld, path: str) -> None:
+        world.simulator.arm(refusal(404, "Request_ResourceNotFound", "no", path=path))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.standing(adele(world))
+
+    @pytest.mark.parametrize("path", ["transitiveMemberOf/.*group", "ownedObjects"])
+    @pytest.mark.parametrize(
+        "shown",
+        [
+            {"isAssignableToRole": None, "securityEnabled": None},
+            {"isAssignableToRole": False},
+            {"securityEnabled": True},
+            {},
+        ],
+    )
+    async def test_a_group_that_is_not_shown_in_full_is_not_taken_for_an_ordinary_one(
+        self, world: SimulatedWorld, path: str, shown: dict[str, Any]
+    ) -> None:
+        groups = [
+            {"id": EVERYONE_GROUP_ID, "isAssignableToRole": None, "securityEnabled": True},
+            {"id": PROJECT_GROUP_ID} | shown,
+        ]
+        world.simulator.arm(Fault(path=path, status=200, body={"value": groups}))
+        with pytest.raises(Forbidden, match="limited information") as refused:
+            await world.directory.standing(adele(world))
+        assert refused.value.service is WaitingFor.GRAPH
+
+    @pytest.mark.parametrize(
+        ("shown", "may_have_roles"),
+        [
+            ({"isAssignableToRole": None, "securityEnabled": None}, True),
+            ({"securityEnabled": True}, True),
+            ({"isAssignableToRole": True, "securityEnabled": True}, True),
+            ({"isAssignableToRole": None, "securityEnabled": True}, False),
+            ({"isAssignableToRole": False, "securityEnabled": False}, False),
+        ],
+    )
+    async def test_a_group_that_may_be_joined_counts_unless_it_is_said_to_be_ordinary(
+        self, world: SimulatedWorld, shown: dict[str, Any], may_have_roles: bool
+    ) -> None:
+        world.simulator.arm(Fault(path=GROUP_READ, status=200, body={"id": PROJECT_GROUP_ID.upper()} | shown))
+        standing = await world.directory.standing(person_id(world, BIANCA))
+        assert standing.role_groups == ((PROJECT_GROUP_ID,) if may_have_roles else ())
+
+    async def test_another_group_than_asked_for_is_no_answer(self, world: SimulatedWorld) -> None:
+        ordinary = {"id": EVERYONE_GROUP_ID, "isAssignableToRole": None, "securityEnabled": True}
+        world.simulator.arm(Fault(path=GROUP_READ, status=200, body=ordinary))
+        with pytest.raises(UnexpectedAnswer, match="another group"):
+            await world.directory.standing(person_id(world, BIANCA))
+
+    @pytest.mark.parametrize("path", FIRST_READS)
+    @pytest.mark.parametrize("body", [{}, {"value": None}, {"value": [{}]}, {"value": [None]}])
+    async def test_a_list_of_another_shape_is_not_an_empty_list(self, world: SimulatedWorld, path: str, body: Any) -> None:
+        world.simulator.arm(Fault(path=path, status=200, body=body))
+        with pytest.raises(UnexpectedAnswer):
+            await world.directory.standing(adele(world))
 
 
 class TestWhatPasses:

@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableClient
 from shared import journal
 from shared.adapters import storage
 from shared.adapters.storage import PATIENCE
-from shared.adapters.tables import TableJournal
+from shared.adapters.tables import TableControl, TableJournal, TableLedger
 from shared.model import Mode, Outcome, Reason, WaitingFor
 from shared.ports import Conflict, Journal, Unavailable, Unreadable
 from shared.record import Owed, OwedKind, Record, SeenEvent, StepName, StepTaken
@@ -201,23 +201,22 @@ class TestFakeJournal(JournalContract):
 
 
 @asynccontextmanager
-async def tables(connection: str) -> AsyncIterator[Callable[[], TableJournal]]:
-    """Makes journals on one new table, each with a client of its own."""
+async def table[Store](kind: Callable[[TableClient], Store], connection: str) -> AsyncIterator[Callable[[], Store]]:
+    """Makes stores on one table that does not exist yet, each with a client of its own."""
     async with AsyncExitStack() as clients:
-        name = f"journal{uuid.uuid4().hex}"
+        name = f"table{uuid.uuid4().hex}"
 
-        def make() -> TableJournal:
+        def make() -> Store:
             client = TableClient.from_connection_string(connection, name, **PATIENCE)
             clients.push_async_callback(client.close)
-            return TableJournal(client)
+            return kind(client)
 
         yield make
 
 
 @pytest.fixture
 async def make(azurite: str) -> AsyncIterator[Callable[[], TableJournal]]:
-    """Makes journals on one table that does not exist yet."""
-    async with tables(azurite) as make:
+    async with table(TableJournal, azurite) as make:
         yield make
 
 
@@ -258,7 +257,7 @@ async def test_a_write_that_falls_between_the_two_reads_is_seen_whole(
     store: TableJournal, make: Callable[[], TableJournal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, reader, written = a_record(), make(), asyncio.Event()
-    read = reader._row
+    read = reader._partition.row
 
     async def row(name: str) -> Any:
         if name.startswith("r-") and not written.is_set():
@@ -268,7 +267,7 @@ async def test_a_write_that_falls_between_the_two_reads_is_seen_whole(
         await written.wait()
         return await read(name)
 
-    monkeypatch.setattr(reader, "_row", row)
+    monkeypatch.setattr(reader._partition, "row", row)
     found, seen = await reader.find(record.id, "e" * 32)
     assert seen is not None
     assert found is not None
@@ -286,18 +285,44 @@ async def test_a_version_of_one_worker_is_good_for_another(store: TableJournal, 
 
 @pytest.mark.parametrize(
     "spoilt",
-    [{"document0": "{"}, {"document0": "{}"}, {"document0": None}, {"document1": "}"}, {"due": None}],
-    ids=["cut off", "empty", "gone", "too long", "no due"],
+    [{"document0": "{"}, {"document0": "{}"}, {"document0": None}, {"document0": 1}, {"document1": "}"}, {"due": None}],
+    ids=["cut off", "empty", "gone", "no text", "too long", "no due"],
 )
-async def test_a_row_that_somebody_else_has_written_to_is_unreadable(store: TableJournal, spoilt: dict[str, str | None]) -> None:
+async def test_a_row_that_somebody_else_has_written_to_is_unreadable(store: TableJournal, spoilt: dict[str, Any]) -> None:
     record = a_record()
     await store.commit(record, None)
-    entity = dict(await store._client.get_entity("request", f"r-{record.id}")) | spoilt
-    await store._client.upsert_entity({k: v for k, v in entity.items() if v is not None}, mode=UpdateMode.REPLACE)
+    await spoil(store, f"r-{record.id}", **spoilt)
     with pytest.raises(Unreadable):
         await store.find(record.id)
 
 
+@pytest.mark.parametrize(
+    "spoilt", [{"request": None}, {"arrived": "yesterday"}, {"arrived": 1}], ids=["gone", "no time", "no text"]
+)
+async def test_an_event_that_somebody_else_has_written_to_is_unreadable(store: TableJournal, spoilt: dict[str, Any]) -> None:
+    record = a_record()
+    await store.commit(record, None, a_delivery(record))
+    await spoil(store, f"e-{'e' * 32}", **spoilt)
+    with pytest.raises(Unreadable):
+        await store.find(record.id, "e" * 32)
+
+
+async def spoil(store: TableJournal | TableLedger | TableControl, key: str, **spoilt: Any) -> None:
+    """Somebody else writes to a row, which may be there; what is None goes from it."""
+    client, partition = store._partition._client, store._partition._name
+    entity = dict(await store._partition.row(key) or {"PartitionKey": partition, "RowKey": key}) | spoilt
+    await client.upsert_entity({name: value for name, value in entity.items() if value is not None}, mode=UpdateMode.REPLACE)
+
+
+# What is no answer of storage; a stranger's `404` says nothing of rows and tables
+NO_ANSWERS = {
+    "silence": b"",
+    "busy": b"HTTP/1.1 503 Busy\r\n\r\n",
+    "slow": b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\n\r\n",
+    "not found": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    "a page": b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 17\r\n\r\n<h1>Not here</h1>",
+    "babble": b"?\r\n\r\n",
+}
 CALLS: dict[str, Callable[[Journal], Awaitable[object]]] = {
     "find": lambda j: j.find("0" * 32, "e" * 32),
     "create": lambda j: j.commit(a_record(), None),
@@ -308,26 +333,23 @@ CALLS: dict[str, Callable[[Journal], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 async def test_a_store_that_cannot_be_reached_is_unavailable_within_seconds(call: Callable[[Journal], Awaitable[object]]) -> None:
-    async with tables(elsewhere(port=9)) as make:
+    async with table(TableJournal, elsewhere(port=9)) as make:
         await is_unavailable(call(make()), within=10)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 async def test_a_store_that_does_not_let_us_in_is_unavailable(azurite: str, call: Callable[[Journal], Awaitable[object]]) -> None:
-    key = azurite.partition("AccountKey=")[2].partition(";")[0]
-    async with tables(azurite.replace(key, "AAAA" + key[4:])) as make:
+    async with table(TableJournal, intruding(azurite)) as make:
         await is_unavailable(call(make()), within=10)
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-@pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 503 Busy\r\n\r\n", b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\n\r\n", b"?\r\n\r\n"]
-)
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
 async def test_a_store_that_gives_no_answer_is_unavailable_within_its_time(
     call: Callable[[Journal], Awaitable[object]], answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "CALL_SECONDS", 0.5)
-    async with listening(answer) as port, tables(elsewhere(port)) as make:
+    async with listening(answer) as port, table(TableJournal, elsewhere(port)) as make:
         await is_unavailable(call(make()), within=5)
 
 
@@ -337,6 +359,12 @@ async def is_unavailable(call: Awaitable[object], *, within: float) -> None:
         await call
     assert failure.value.waiting_for is WaitingFor.STORAGE
     assert time.monotonic() - started < within
+
+
+def intruding(connection: str) -> str:
+    """The connection string with a key that is not the account's."""
+    key = connection.partition("AccountKey=")[2].partition(";")[0]
+    return connection.replace(key, "AAAA" + key[4:])
 
 
 def elsewhere(port: int) -> str:

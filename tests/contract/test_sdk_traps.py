@@ -357,7 +357,7 @@ from tests.contract.test_sdk_traps import WHO, PHONE, USER, ADELE, Wire, always,
 async def main():
     await Wire(always(200, USER)).directory.person(ADELE)
     await Wire(by_path(signInPreferences={})).directory.inventory(WHO)
-    await Wire(by_path()).directory.privileges(WHO)
+    await Wire(by_path()).directory.standing(WHO)
     await Wire(always(204)).directory.remove(WHO, PHONE)
     await Wire(always(204)).directory.revoke_sessions(WHO)
     await Wire(always(204)).directory.prefer(WHO, "sms")

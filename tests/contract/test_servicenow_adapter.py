@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -14,13 +15,14 @@ from azure.core.exceptions import ClientAuthenticationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.servicenow import INTEGRATION, INTEGRATION_USER, SimulatedServiceNow
+from sandbox.servicenow import INTEGRATION, INTEGRATION_USER, Rights, SimulatedServiceNow
 from sandbox.servicenow.access import ADMINISTRATOR
 from sandbox.simulator import Fault, running
 from sandbox.tokens import mint
 from shared.adapters.servicenow import ANSWER_LIMIT, Reply, ServiceNowClient, ServiceNowDesk, understood, wanted_wait
-from shared.model import Approval, Note, TicketRef
+from shared.model import Approval, Note, Ticket, TicketRef
 from shared.ports import Forbidden, TicketDesk, TicketNotFound, Unavailable, Written
+from tests.fakes import FakeDesk, FakeTicket
 
 AUDIENCE = "api://servicenow.contoso"
 NOW = datetime(2026, 11, 24, 2, 35, 16, tzinfo=UTC)
@@ -30,6 +32,8 @@ NUMBER = "RITM0010001"
 REF = TicketRef("servicenow", "sc_req_item", TICKET, NUMBER)
 ADELE, ALEX, MEGAN, LEE = (letter * 32 for letter in "adbc")
 ITEM = "1" * 32
+GROUP, OTHER_GROUP = "9a" * 16, "9b" * 16
+PROOF = "u_identity_proof"
 UPN = "adele.vance@contoso.com"
 
 NOTE = Note("[5f0c#1 outcome]", "Removed 2 methods. [5f0c#1 outcome]", "Please sign in and register. [5f0c#1 outcome]", "3")
@@ -120,6 +124,17 @@ class TicketDeskContract:
         world.call_adele(identifier)
         assert (await world.desk.read(REF)).subject == subject
 
+    async def test_a_ticket_is_located_by_its_table_and_number(self, world: World) -> None:
+        assert await world.desk.locate("sc_req_item", NUMBER) == REF
+
+    @pytest.mark.parametrize(
+        ("table", "number"),
+        [("sc_req_item", "RITM0010002"), ("sc_req_item", NUMBER.lower()), ("sc_req_item", ""), ("incident", NUMBER)],
+    )
+    async def test_no_other_table_or_number_locates_it(self, world: World, table: str, number: str) -> None:
+        with pytest.raises(TicketNotFound):
+            await world.desk.locate(table, number)
+
     async def test_a_note_stands_in_both_journals_and_the_ticket_moves(self, world: World) -> None:
         assert await world.desk.write(REF, NOTE, repeat=False) == Written(state_changed=True)
         assert world.entries("work_notes") == [NOTE.work_notes]
@@ -188,6 +203,138 @@ class TicketDeskContract:
             await world.desk.write(REF, NOTE, repeat=False)
 
 
+# ---- on whose word: what any ticket desk says of it
+
+
+class Authority(Protocol):
+    """The ticket of `World`, which has the field `PROOF`, and the groups `GROUP`, with Megan, and `OTHER_GROUP`, with Lee."""
+
+    def asked(self, *, proof_field: str | None = None, approver_group: str | None = None) -> TicketDesk: ...
+    def approve(self, approver: str) -> None: ...
+    def reject(self, approver: str) -> None: ...
+    def withdraw(self) -> None: ...
+    def join(self, user: str, group: str) -> None: ...
+    def leave(self, user: str, group: str) -> None: ...
+    def attest(self, proof: str) -> None: ...
+    def open_another(self, number: str) -> None: ...
+
+
+def told(ticket: Ticket) -> set[str]:
+    """Which approvers are told to be of the group."""
+    assert ticket.group_approvers is not None
+    return set(ticket.group_approvers)
+
+
+class TicketAuthorityContract:
+    """A subclass provides the fixture `authority`."""
+
+    async def members(self, authority: Authority, group: str = GROUP) -> set[str]:
+        return told(await authority.asked(approver_group=group).read(REF))
+
+    async def test_nothing_is_said_of_what_is_not_asked_for(self, authority: Authority) -> None:
+        authority.attest("in-person")
+        ticket = await authority.asked().read(REF)
+        assert (ticket.proof, ticket.group_approvers) == (None, None)
+
+    @pytest.mark.parametrize("proof", ["in-person", "", " In-Person ", "<script>"])
+    async def test_the_proof_is_what_stands_in_the_field_as_it_is(self, authority: Authority, proof: str) -> None:
+        authority.attest(proof)
+        assert (await authority.asked(proof_field=PROOF).read(REF)).proof == proof
+
+    async def test_a_proof_field_that_the_ticket_does_not_have_is_forbidden_and_no_empty_proof(
+        self, authority: Authority
+    ) -> None:
+        with pytest.raises(Forbidden) as error:
+            await authority.asked(proof_field="u_no_such_field").read(REF)
+        assert error.value.cause == "hidden-u_no_such_field"
+
+    async def test_an_approver_of_the_group_is_told_from_one_who_is_not(self, authority: Authority) -> None:
+        authority.approve(LEE)
+        assert await self.members(authority) == {MEGAN}
+        assert await self.members(authority, OTHER_GROUP) == {LEE}
+
+    async def test_a_group_that_is_not_there_has_no_members(self, authority: Authority) -> None:
+        assert await self.members(authority, "f" * 32) == set()
+
+    @pytest.mark.parametrize("group", ["", "..", f"{GROUP}^ORgroup={OTHER_GROUP}", f"{GROUP}\n", "x" * 65])
+    async def test_what_cannot_name_a_group_has_no_members(self, authority: Authority, group: str) -> None:
+        assert await self.members(authority, group) == set()
+
+    async def test_membership_is_what_it_is_now(self, authority: Authority) -> None:
+        authority.leave(MEGAN, GROUP)
+        assert await self.members(authority) == set()
+        authority.join(MEGAN, GROUP)
+        assert await self.members(authority) == {MEGAN}
+
+    async def test_a_member_who_did_not_approve_or_rejected_is_no_approver(self, authority: Authority) -> None:
+        for member in (ADELE, LEE):
+            authority.join(member, GROUP)
+        authority.reject(LEE)
+        assert await self.members(authority) == {MEGAN}
+
+    async def test_who_took_the_approval_back_is_no_approver(self, authority: Authority) -> None:
+        authority.withdraw()
+        assert await self.members(authority) == set()
+
+    async def test_who_is_twice_in_the_group_is_one_approver(self, authority: Authority) -> None:
+        authority.join(MEGAN, GROUP)
+        assert await self.members(authority) == {MEGAN}
+
+    async def test_a_number_that_two_tickets_bear_locates_neither(self, authority: Authority) -> None:
+        authority.open_another(NUMBER)
+        with pytest.raises(TicketNotFound):
+            await authority.asked().locate("sc_req_item", NUMBER)
+
+    async def test_a_number_that_begins_alike_is_another(self, authority: Authority) -> None:
+        authority.open_another(f"{NUMBER}0")
+        assert await authority.asked().locate("sc_req_item", NUMBER) == REF
+
+
+class FakeAuthority:
+    """The fake desk."""
+
+    def __init__(self) -> None:
+        self._desk = FakeDesk()
+        self._desk.people = {ADELE: UPN}
+        self._desk.groups = {GROUP: {MEGAN}, OTHER_GROUP: {LEE}}
+        self._ticket = FakeTicket(REF, ITEM, ADELE, ALEX)
+        self._desk.tickets[TICKET] = self._ticket
+        self.approve(MEGAN)
+
+    def asked(self, *, proof_field: str | None = None, approver_group: str | None = None) -> FakeDesk:
+        self._desk.proof_field, self._desk.approver_group = proof_field, approver_group
+        if proof_field not in (None, PROOF):
+            self._ticket.proof = None
+        return self._desk
+
+    def approve(self, approver: str) -> None:
+        self._ticket.approvals.append(Approval(approver, "approved", NOW))
+
+    def reject(self, approver: str) -> None:
+        self._ticket.approvals.append(Approval(approver, "rejected", NOW))
+
+    def withdraw(self) -> None:
+        self._ticket.approvals = [replace(row, state="requested") for row in self._ticket.approvals]
+
+    def join(self, user: str, group: str) -> None:
+        self._desk.groups[group].add(user)
+
+    def leave(self, user: str, group: str) -> None:
+        self._desk.groups[group].remove(user)
+
+    def attest(self, proof: str) -> None:
+        self._ticket.proof = proof
+
+    def open_another(self, number: str) -> None:
+        self._desk.tickets["f" * 32] = FakeTicket(replace(REF, sys_id="f" * 32, number=number), ITEM, ADELE, ALEX)
+
+
+class TestFakeAuthority(TicketAuthorityContract):
+    @pytest.fixture
+    def authority(self) -> Authority:
+        return FakeAuthority()
+
+
 # ---- ServiceNow's
 
 
@@ -225,6 +372,10 @@ SEED = {
         {"user_name": "lee.gu@contoso.com", "sys_id": LEE},
         {"user_name": "glide.maint@contoso.com", "sys_id": "glide.maint"},
     ],
+    "groups": [
+        {"name": "Identity Approvers", "sys_id": GROUP, "members": [MEGAN]},
+        {"name": "Facilities", "sys_id": OTHER_GROUP, "members": [LEE]},
+    ],
     "catalog": [{"name": "MFA re-registration", "sys_id": ITEM}],
     "tickets": [
         {
@@ -235,6 +386,7 @@ SEED = {
             "cat_item": ITEM,
             "approval": "approved",
             "u_profile": "full-reset",
+            PROOF: "in-person",
         }
     ],
     "approvals": [
@@ -257,8 +409,45 @@ class Instance:
     def desk(self) -> ServiceNowDesk:
         return self.desk_with()
 
-    def desk_with(self, *, user_field: str = "user_name", profile_field: str | None = None) -> ServiceNowDesk:
-        return ServiceNowDesk(self.client, self.clock, user_field=user_field, profile_field=profile_field)
+    def desk_with(
+        self,
+        client: ServiceNowClient | None = None,
+        clock: Clock | None = None,
+        *,
+        user_field: str = "user_name",
+        profile_field: str | None = None,
+        proof_field: str | None = None,
+        approver_group: str | None = None,
+    ) -> ServiceNowDesk:
+        return ServiceNowDesk(
+            client or self.client,
+            clock or self.clock,
+            user_field=user_field,
+            profile_field=profile_field,
+            proof_field=proof_field,
+            approver_group=approver_group,
+        )
+
+    def asked(self, *, proof_field: str | None = None, approver_group: str | None = None) -> ServiceNowDesk:
+        return self.desk_with(proof_field=proof_field, approver_group=approver_group)
+
+    def approve(self, approver: str) -> None:
+        self.service.desk.approve(NUMBER, approver)
+
+    def withdraw(self) -> None:
+        self.service.desk.withdraw(NUMBER)
+
+    def join(self, user: str, group: str) -> None:
+        self.service.desk.join(user, group)
+
+    def leave(self, user: str, group: str) -> None:
+        self.service.desk.leave(user, group)
+
+    def attest(self, proof: str) -> None:
+        self.set(**{PROOF: proof})
+
+    def open_another(self, number: str) -> None:
+        self.service.desk.open_ticket(ADELE, ALEX, ITEM, number=number)
 
     def close(self) -> None:
         self.service.desk.close(NUMBER)
@@ -326,6 +515,12 @@ class TestServiceNow(TicketDeskContract):
     def test_the_instance_is_such_a_world(self, world: Instance) -> None:
         typed: World = world
         assert typed.state() == "1"
+
+
+class TestServiceNowAuthority(TicketAuthorityContract):
+    @pytest.fixture
+    def authority(self, world: Instance) -> Authority:
+        return world
 
 
 type Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
@@ -439,6 +634,14 @@ async def test_a_profile_field_that_is_not_there_is_an_empty_profile_and_not_the
     assert (await world.desk_with(profile_field="no_such_field").read(REF)).profile == ""
 
 
+async def test_neither_proof_nor_group_costs_a_call_that_is_not_needed(world: Instance) -> None:
+    await world.desk_with(proof_field=PROOF).read(REF)
+    assert len(world.service.log) == 3
+    world.service.desk.withdraw(NUMBER)
+    await world.desk_with(approver_group=GROUP).read(REF)
+    assert world.service.calls("GET", "sys_user_grmember") == []
+
+
 # ---- reading: what may not be seen
 
 
@@ -485,12 +688,18 @@ async def test_an_approval_that_hides_who_or_when_counts_for_nobody_and_has_no_a
         ("sysapproval_approver", "sysapproval"),
         ("sysapproval_approver", "sys_id"),
         ("sysapproval_approver", "state"),
+        ("sc_req_item", PROOF),
+        ("sys_user_grmember", "sys_id"),
+        ("sys_user_grmember", "group"),
+        ("sys_user_grmember", "user"),
     ],
 )
-async def test_a_hidden_field_whose_absence_could_pass_for_consent_is_forbidden(world: Instance, table: str, column: str) -> None:
+async def test_a_hidden_field_that_could_pass_for_consent_or_for_none_is_forbidden(
+    world: Instance, table: str, column: str
+) -> None:
     world.hide(table, column)
     with pytest.raises(Forbidden) as error:
-        await world.desk.read(REF)
+        await world.asked(proof_field=PROOF, approver_group=GROUP).read(REF)
     assert error.value.cause == f"hidden-{column}"
 
 
@@ -500,6 +709,21 @@ async def test_a_hidden_approval_is_forbidden_since_it_may_be_a_rejection(world:
     with pytest.raises(Forbidden) as error:
         await world.desk.read(REF)
     assert error.value.cause == "hidden-approvals"
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        replace(INTEGRATION, read=INTEGRATION.read - {"sys_user_grmember"}),
+        replace(INTEGRATION, only={"sys_user_grmember": f"user={LEE}"}),
+    ],
+    ids=["the whole table", "one of the rows"],
+)
+async def test_a_hidden_membership_is_forbidden_and_no_want_of_it(world: Instance, rights: Rights) -> None:
+    world.service.access.rights[INTEGRATION_USER] = rights
+    with pytest.raises(Forbidden) as error:
+        await world.asked(approver_group=GROUP).read(REF)
+    assert error.value.cause == "hidden-members"
 
 
 # ---- reading: approvals
@@ -531,8 +755,8 @@ async def test_more_approvals_than_anybody_has_are_no_answer(world: Instance) ->
     assert error.value.cause == "too-many-approvals"
 
 
-def approval(sys_id: str, ticket: str = TICKET, updated: str = "") -> dict[str, dict[str, str]]:
-    row = {"sys_id": sys_id, "sysapproval": ticket, "approver": LEE, "state": "approved", "sys_updated_on": updated}
+def approval(sys_id: str, ticket: str = TICKET, *, approver: str = LEE, updated: str = "") -> dict[str, dict[str, str]]:
+    row = {"sys_id": sys_id, "sysapproval": ticket, "approver": approver, "state": "approved", "sys_updated_on": updated}
     return {name: {"value": value, "display_value": "as people see it"} for name, value in row.items()}
 
 
@@ -562,6 +786,155 @@ async def test_another_user_than_the_one_asked_for_is_no_answer(world: Instance)
     with pytest.raises(Unavailable) as error:
         await world.desk.read(REF)
     assert error.value.cause == "http-200-other-user"
+
+
+# ---- reading: the approver group
+
+
+async def approved_by(world: Instance, *approvers: str) -> set[str]:
+    """Which of them are told to be of the group when just these people are on record with an approval."""
+    rows = [approval(f"{number:032x}", approver=approver) for number, approver in enumerate(approvers)]
+    world.answer(200, {"result": rows}, path="sysapproval_approver")
+    return told(await world.asked(approver_group=GROUP).read(REF))
+
+
+def asked_of_the_group(world: Instance) -> list[str]:
+    return [unquote(call["path"]) for call in world.service.calls("GET", "sys_user_grmember")]
+
+
+async def test_membership_is_asked_for_once_of_those_who_approved(world: Instance) -> None:
+    assert await approved_by(world, MEGAN, LEE, MEGAN) == {MEGAN}
+    (asked,) = asked_of_the_group(world)
+    assert f"sysparm_query=group={GROUP}^userIN{MEGAN},{LEE}^ORDERBYsys_id&" in asked
+
+
+async def test_an_approver_whose_sys_id_is_no_hex_is_found_in_the_group(world: Instance) -> None:
+    world.join("glide.maint", GROUP)
+    assert await approved_by(world, "glide.maint") == {"glide.maint"}
+
+
+@pytest.mark.parametrize(
+    "approver", ["", "..", f"{LEE}^NQuser={MEGAN}", f"{LEE},{MEGAN}", "javascript:gs.getUserID()", f"{MEGAN}\n", "x" * 65]
+)
+async def test_an_approver_who_cannot_be_a_user_is_in_no_group_and_asked_for_nowhere(world: Instance, approver: str) -> None:
+    assert await approved_by(world, approver) == set()
+    assert asked_of_the_group(world) == []
+
+
+async def test_many_approvers_are_asked_for_in_queries_that_an_address_can_hold(world: Instance) -> None:
+    people = [f"{number:032x}" for number in range(120)]
+    for person in people:
+        world.service.desk.create_user(person, sys_id=person)
+    for person in people[::40]:
+        world.join(person, GROUP)
+    for page in range(2):
+        rows = [approval(person, approver=person) for person in people[page * 100 : page * 100 + 100]]
+        world.answer(200, {"result": rows}, path=f"sysapproval_approver.*offset={page}(00)?$")
+    assert told(await world.asked(approver_group=GROUP).read(REF)) == set(people[::40])
+    assert len(asked_of_the_group(world)) == 3
+    assert all(len(path) < 4096 for path in asked_of_the_group(world))
+
+
+async def test_memberships_are_read_to_the_last_page(world: Instance) -> None:
+    for _ in range(120):
+        world.join(MEGAN, GROUP)
+    assert await approved_by(world, MEGAN) == {MEGAN}
+    assert len(asked_of_the_group(world)) == 2
+
+
+def membership(user: str, group: str) -> dict[str, dict[str, str]]:
+    row = {"sys_id": f"{user[:16]}{group[:16]}", "user": user, "group": group}
+    return {name: {"value": value, "display_value": "as people see it"} for name, value in row.items()}
+
+
+@pytest.mark.parametrize(
+    "other", [membership(MEGAN, OTHER_GROUP), membership(LEE, GROUP), membership("", GROUP), membership(MEGAN, "")]
+)
+async def test_a_membership_that_was_not_asked_for_is_no_answer(world: Instance, other: dict[str, Any]) -> None:
+    world.answer(200, {"result": [membership(MEGAN, GROUP), other]}, path="sys_user_grmember", times=None)
+    with pytest.raises(Unavailable) as error:
+        await world.asked(approver_group=GROUP).read(REF)
+    assert error.value.cause == "http-200-other-members"
+
+
+@pytest.mark.parametrize("column", ["user", "group"])
+async def test_a_query_of_which_servicenow_understands_a_part_makes_nobody_a_member(world: Instance, column: str) -> None:
+    world.join(LEE, GROUP)
+    world.join(MEGAN, OTHER_GROUP)
+    table = world.service.store.tables["sys_user_grmember"]
+    renamed = {f"u_{name}" if name == column else name: kind for name, kind in table.columns.items()}
+    world.service.store.tables["sys_user_grmember"] = replace(table, columns=renamed)
+    with pytest.raises((Unavailable, Forbidden)):
+        await world.asked(approver_group=GROUP).read(REF)
+    assert world.service.calls("GET", "sys_user_grmember")[0]["invalidQuery"]
+
+
+async def test_subject_and_memberships_are_read_at_the_same_time(world: Instance) -> None:
+    late = Fault(path="sys_user/", kind="slow", seconds=0.2)
+    world.service.arm(late)
+    await world.asked(approver_group=GROUP).read(REF)
+    user, group = (world.service.calls("GET", f"table/{path}")[0]["at"] for path in ("sys_user/", "sys_user_grmember"))
+    apart = datetime.fromisoformat(user) - datetime.fromisoformat(group)
+    assert abs(apart) < timedelta(seconds=late.seconds)
+
+
+# ---- locating
+
+
+@pytest.mark.parametrize(
+    ("table", "number"),
+    [
+        ("sc_req_item", f"{NUMBER}^ORactive=true"),
+        ("sc_req_item", "javascript:gs.now()"),
+        ("sc_req_item", f"{NUMBER}\n"),
+        ("sc_req_item", "X" * 41),
+        ("../sys_user", NUMBER),
+        ("", NUMBER),
+    ],
+)
+async def test_what_cannot_be_a_number_or_a_table_is_not_found_and_never_sent(world: Instance, table: str, number: str) -> None:
+    with pytest.raises(TicketNotFound):
+        await world.desk.locate(table, number)
+    assert world.service.log == []
+
+
+def numbered(sys_id: str, number: str = NUMBER) -> dict[str, dict[str, str]]:
+    return {name: {"value": value, "display_value": NUMBER} for name, value in (("sys_id", sys_id), ("number", number))}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [numbered(TICKET, "RITM0010002")],
+        [numbered(TICKET), numbered("e" * 32, "RITM0010002")],
+        [numbered("glide.maint")],
+        [numbered("")],
+        [{"number": numbered(TICKET)["number"]}],
+        [{"sys_id": numbered(TICKET)["sys_id"]}],
+    ],
+)
+async def test_anything_but_one_ticket_with_just_that_number_is_not_found(world: Instance, rows: list[Any]) -> None:
+    world.answer(200, {"result": rows}, path="sc_req_item")
+    with pytest.raises(TicketNotFound):
+        await world.desk.locate("sc_req_item", NUMBER)
+
+
+async def test_a_second_ticket_of_the_number_that_we_may_not_read_makes_it_ambiguous(world: Instance) -> None:
+    world.open_another(NUMBER)
+    world.service.access.rights[INTEGRATION_USER] = replace(INTEGRATION, only={"sc_req_item": f"sys_id={TICKET}"})
+    with pytest.raises(TicketNotFound):
+        await world.desk.locate("sc_req_item", NUMBER)
+
+
+async def test_locating_is_one_call_that_is_bridged_like_any_reading(world: Instance) -> None:
+    world.answer(503, path="sc_req_item")
+    assert await world.desk.locate("sc_req_item", NUMBER) == REF
+    assert world.clock.slept == [0.5]
+    assert len(world.service.calls("GET", "sysparm_limit=2")) == len(world.service.log) == 2  # two are enough to see ambiguity
+    world.forbid()
+    with pytest.raises(Forbidden):
+        await world.desk.locate("sc_req_item", NUMBER)
 
 
 # ---- answers that are none
@@ -655,7 +1028,7 @@ async def test_an_instance_that_is_not_there_is_unavailable(world: Instance) -> 
         pass
     client = ServiceNowClient(url, world.credential, AUDIENCE)
     with pytest.raises(Unavailable) as error:
-        await ServiceNowDesk(client, world.clock, user_field="user_name", profile_field=None).read(REF)
+        await world.desk_with(client).read(REF)
     assert error.value.cause == "connection-failed"
     await client.close()
 
@@ -721,7 +1094,7 @@ async def test_a_call_without_end_is_given_up_and_not_tried_again(world: Instanc
     world.service.arm(Fault(path="sys_user", kind="slow", seconds=1, times=None))
     client = ServiceNowClient(world.url, world.credential, AUDIENCE, call_limit=timedelta(seconds=0.2))
     with pytest.raises(Unavailable) as error:
-        await ServiceNowDesk(client, Impatient(), user_field="user_name", profile_field=None).read(REF)
+        await world.desk_with(client, Impatient()).read(REF)
     assert error.value.cause == "timeout"
     assert len(world.service.calls("GET", "sys_user")) == 1
     await client.close()
@@ -819,7 +1192,7 @@ async def test_the_token_is_for_the_audience(world: Instance) -> None:
 
 async def test_an_audience_that_is_a_scope_already_stays_as_it_is(world: Instance) -> None:
     client = ServiceNowClient(world.url, world.credential, f"{AUDIENCE}/.default")
-    await ServiceNowDesk(client, world.clock, user_field="user_name", profile_field=None).read(REF)
+    await world.desk_with(client).read(REF)
     assert set(world.credential.scopes) == {f"{AUDIENCE}/.default"}
     await client.close()
 
@@ -869,7 +1242,7 @@ async def test_no_cookie_is_kept(world: Instance, serve: Serve) -> None:
     client = ServiceNowClient(url, world.credential, AUDIENCE)
     for _ in range(2):
         with pytest.raises(TicketNotFound):
-            await ServiceNowDesk(client, world.clock, user_field="user_name", profile_field=None).read(REF)
+            await world.desk_with(client).read(REF)
     assert set(cookies) == {None}
     await client.close()
 

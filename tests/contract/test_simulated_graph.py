@@ -12,7 +12,7 @@ from msgraph.generated.models.user import User
 from pydantic.alias_generators import to_camel
 
 from sandbox import people, tokens
-from sandbox.graph import SimulatedGraph
+from sandbox.graph import SimulatedGraph, Tenant
 from sandbox.graph.account import serves
 from sandbox.graph.authentication import UNTYPED_DELETE
 from sandbox.graph.kinds import KINDS, TOKEN_DEVICE
@@ -20,10 +20,15 @@ from sandbox.graph.server import ROUTES
 from sandbox.people import (
     ADELE,
     ALEX,
+    BIANCA,
     CHRISTIE,
+    DEBRA,
     EMILY,
+    ENRICO,
+    GRADY,
     GUEST,
     HENRIETTA,
+    IRVIN,
     ISAIAH,
     JONI,
     LEE,
@@ -32,6 +37,7 @@ from sandbox.people import (
     NESTOR,
     PATTI,
     PHONE_IDS,
+    RAUL,
 )
 from sandbox.simulator import running
 from tests.contract.graph_stack import DEFAULT_SET, EVENTUAL, EVERYTHING, READ, WRITE, Stack, raw, refused, started
@@ -275,6 +281,19 @@ class TestWhatIsNoCall:
                 "Request_UnsupportedQuery",
             ),
             ("GET", "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", 400, "MissingFilter"),
+            (
+                "GET",
+                "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances?$filter=accessId eq 'member'",
+                400,
+                "MissingFilter",
+            ),
+            (
+                "GET",
+                "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances?$filter=principalId eq 'x'&$top=9",
+                400,
+                "BadRequest",
+            ),
+            ("GET", "/users/{id}/ownedObjects/graph.group?$count=true", 400, "Request_UnsupportedQuery"),
             ("GET", "/users/{id}/transitiveMemberOf/graph.group", 400, "Request_UnsupportedQuery"),
             ("GET", "/users/{id}/transitiveMemberOf/graph.group?$count=true", 400, "Request_UnsupportedQuery"),
             ("GET", "/users/{id}/transitiveMemberOf?$top=1000", 400, "BadRequest"),
@@ -404,6 +423,21 @@ class TestRoles:
         [found] = await self.of_principal(stack, "/roleManagement/directory/roleAssignments", emily)
         assert found["directoryScopeId"] == "/administrativeUnits/x"
 
+    async def test_a_custom_role_is_in_assignments_only_and_is_not_built_in(self, stack: Stack) -> None:
+        assert await self.roles(stack, IRVIN) == []
+        irvin = stack.tenant.account(IRVIN).person.id
+        [found] = await self.of_principal(stack, "/roleManagement/directory/roleAssignments", irvin)
+        role = await stack.get(f"/roleManagement/directory/roleDefinitions/{found['roleDefinitionId']}")
+        assert role["isBuiltIn"] is False
+
+    def test_roles_go_to_role_assignable_groups_only_and_those_hold_no_groups(self, stack: Stack) -> None:
+        with pytest.raises(ValueError, match="not role-assignable"):
+            stack.tenant.grant(people.EVERYONE_GROUP_ID, "Helpdesk Administrator")
+        seed = people.contoso()
+        next(group for group in seed.groups if group.role_assignable).members.append(people.SALES_GROUP_ID)
+        with pytest.raises(ValueError, match="cannot contain groups"):
+            Tenant(seed)
+
     async def test_groups_tell_whether_roles_may_be_assigned_to_them(self, stack: Stack) -> None:
         path = f"/users/{LYNNE}/transitiveMemberOf/graph.group?$count=true&$select=id,isAssignableToRole"
         groups = (await stack.get(path, headers=EVENTUAL))["value"]
@@ -417,6 +451,28 @@ class TestRoles:
         groups = (await stack.get(path, headers=EVENTUAL, permissions=["User.Read.All"]))["value"]
         assert len(groups) == 2
         assert {group["isAssignableToRole"] for group in groups} == {None}
+
+    async def test_owned_groups_are_an_advanced_query_with_limited_information_too(self, stack: Stack) -> None:
+        path = f"/users/{GRADY}/ownedObjects/microsoft.graph.group?$select=id,isAssignableToRole,securityEnabled&$top=999"
+        refused(await stack.call("GET", path, headers=EVENTUAL), 400, "Request_UnsupportedQuery")
+        refused(await stack.call("GET", f"{path}&$count=true"), 400, "Request_UnsupportedQuery")
+        for permissions, flags in ((DEFAULT_SET, (True, True)), (["User.Read.All"], (None, None))):
+            [found] = (await stack.get(f"{path}&$count=true", headers=EVENTUAL, permissions=permissions))["value"]
+            assert found["id"] == people.HELPDESK_GROUP_ID
+            assert (found["isAssignableToRole"], found["securityEnabled"]) == flags
+        refused(
+            await stack.call("GET", f"{path}&$count=true", headers=EVENTUAL, permissions=["GroupMember.Read.All"]),
+            403,
+            "Authorization_RequestDenied",
+        )
+
+    async def test_a_group_is_read_with_a_permission_for_groups_or_not_at_all(self, stack: Stack) -> None:
+        path = f"/groups/{people.ROLE_GROUP_ID}?$select=id,isAssignableToRole,securityEnabled"
+        found = await stack.get(path, permissions=DEFAULT_SET)
+        assert (found["isAssignableToRole"], found["securityEnabled"]) == (True, True)
+        refused(await stack.call("GET", path, permissions=["User.Read.All"]), 403, "Authorization_RequestDenied")
+        missing = path.replace(people.ROLE_GROUP_ID, stack.tenant.account(ADELE).person.id)
+        refused(await stack.call("GET", missing), 404, "Request_ResourceNotFound")
 
     async def test_membership_goes_through_groups_in_groups(self, stack: Stack) -> None:
         christie = stack.tenant.account(CHRISTIE).person.id
@@ -443,6 +499,24 @@ class TestRoles:
         for query in (f"principalId eq '{nestor}'", f"groupId eq '{people.PIM_GROUP_ID}'"):
             [found] = (await stack.get(path, params={"$filter": query}))["value"]
             assert (found["principalId"], found["groupId"], found["accessId"]) == (nestor, people.PIM_GROUP_ID, "member")
+
+    async def test_what_a_group_is_eligible_for_is_under_the_group_and_not_under_its_members(self, stack: Stack) -> None:
+        path = "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
+        assert await self.of_principal(stack, path, stack.tenant.account(RAUL).person.id) == []
+        [found] = await self.of_principal(stack, path, people.NIGHT_SHIFT_GROUP_ID)
+        assert found["groupId"] == people.HELPDESK_GROUP_ID
+        enrico = stack.tenant.account(ENRICO).person.id
+        path = "/roleManagement/directory/roleEligibilityScheduleInstances"
+        assert await self.of_principal(stack, path, enrico) == []
+        assert len(await self.of_principal(stack, path, people.ELIGIBLE_ROLE_GROUP_ID)) == 1
+
+    async def test_an_eligible_owner_is_told_from_an_eligible_member(self, stack: Stack) -> None:
+        path = "/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances"
+        accesses = {}
+        for user in (DEBRA, BIANCA):
+            [found] = await self.of_principal(stack, path, stack.tenant.account(user).person.id)
+            accesses[user] = (found["groupId"], found["accessId"])
+        assert accesses == {DEBRA: (people.ELIGIBLE_ROLE_GROUP_ID, "owner"), BIANCA: (people.PROJECT_GROUP_ID, "member")}
 
     @pytest.mark.parametrize(
         "path",
@@ -487,6 +561,33 @@ class TestPages:
         response = await stack.client.get(body["@odata.nextLink"], headers=authorization | EVENTUAL)
         assert [set(group) for group in response.json()["value"]] == [{"id"}]
         assert "@odata.nextLink" not in response.json()
+
+    @pytest.mark.parametrize(
+        ("path", "query"),
+        [
+            ("/users/{id}/transitiveMemberOf/graph.directoryRole", "$count=true"),
+            ("/users/{id}/transitiveMemberOf/graph.group", "$count=true"),
+            ("/users/{id}/ownedObjects/graph.group", "$count=true"),
+            ("/roleManagement/directory/roleAssignments", "$filter=principalId eq '{id}'"),
+            ("/roleManagement/directory/roleEligibilityScheduleInstances", "$filter=principalId eq '{id}'"),
+            ("/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", "$filter=principalId eq '{id}'"),
+        ],
+    )
+    async def test_every_list_about_standing_comes_in_pages(self, stack: Stack, path: str, query: str) -> None:
+        stack.tenant.settings.page_size = 1
+        joni = stack.tenant.account(JONI).person.id
+        for role in ("User Administrator", "Helpdesk Administrator"):
+            stack.tenant.grant(joni, role)
+            stack.tenant.grant(joni, role, "eligible")
+        for group in (people.PROJECT_GROUP_ID, people.NIGHT_SHIFT_GROUP_ID):
+            stack.tenant.join(JONI, group)
+            stack.tenant.join(JONI, group, "owner")
+            stack.tenant.make_eligible(JONI, group)
+        body = await stack.get(f"{path}?{query}".replace("{id}", joni), headers=EVENTUAL)
+        authorization = {"Authorization": f"Bearer {stack.token()}"}
+        response = await stack.client.get(body["@odata.nextLink"], headers=authorization | EVENTUAL)
+        assert len(body["value"]) == len(response.json()["value"]) == 1
+        assert body["value"] != response.json()["value"]
 
     async def test_a_link_is_good_for_its_own_query_only(self, stack: Stack) -> None:
         stack.tenant.settings.page_size = 1

@@ -135,6 +135,8 @@ class TestControl:
             ("POST", f"users/{ADELE}/methods", {"type": "phone", "properties": {"nonsense": 1}}, 400),
             ("PUT", "settings", {"nonsense": 1}, 400),
             ("POST", "roles", {"principal": ADELE, "role": "Emperor"}, 400),
+            ("POST", "roles", {"principal": people.SALES_GROUP_ID, "role": "User Administrator"}, 400),
+            ("POST", "group-eligibilities", {"principal": ADELE, "group": "nonsense"}, 400),
             ("GET", "users/nobody@contoso.com", None, 404),
             ("GET", "nonsense", None, 404),
         ],

@@ -32,6 +32,7 @@ KEY = "whsec_" + "c2FuZGJveC1zYW5kYm94LXNhbmRib3gtMDE="
 ADELE, DEBRA, MEGAN = "adele.vance@contoso.com", "debra.berger", "megan.bowen"
 ADELE_ID = "a1" * 16
 ITEM_ID = "c1" * 16
+GROUP_ID = "9a" * 16
 TICKET_ID = "0123456789abcdef0123456789abcdef"
 SEED: dict[str, Any] = {
     "users": [
@@ -46,7 +47,7 @@ SEED: dict[str, Any] = {
         {"user_name": "gone", "name": "Has Left", "active": "false", "password": "desk", "rights": "admin"},
     ],
     "catalog": [{"name": "MFA re-registration", "sys_id": ITEM_ID}],
-    "groups": [{"name": "Identity Approvers", "sys_id": "9a" * 16, "members": [MEGAN]}],
+    "groups": [{"name": "Identity Approvers", "sys_id": GROUP_ID, "members": [MEGAN]}],
     "tickets": [
         {
             "sys_id": TICKET_ID,
@@ -615,9 +616,37 @@ class TestDesk:
 
     async def test_membership_is_there_to_be_read(self, api: Api) -> None:
         await api.control("POST", "groups", {"name": "Second Line", "members": [MEGAN, DEBRA]})
-        query = {"sysparm_query": f"group={'9a' * 16}^user.user_name={MEGAN}", "sysparm_fields": "user.user_name,group.name"}
+        query = {"sysparm_query": f"group={GROUP_ID}^user.user_name={MEGAN}", "sysparm_fields": "user.user_name,group.name"}
         _, body = await api.get("sys_user_grmember", **query)
         assert body["result"] == [{"user.user_name": MEGAN, "group.name": "Identity Approvers"}]
+
+    async def test_people_join_and_leave_groups(self, api: Api) -> None:
+        async def members() -> list[str]:
+            _, body = await api.get("sys_user_grmember", sysparm_query=f"group={GROUP_ID}", sysparm_fields="user.user_name")
+            return [row["user.user_name"] for row in body["result"]]
+
+        await api.control("POST", "join", {"person": DEBRA, "group": "Identity Approvers"})
+        await api.control("POST", "join", {"person": MEGAN, "group": GROUP_ID})
+        assert await members() == [MEGAN, DEBRA, MEGAN]
+        await api.control("POST", "leave", {"person": MEGAN, "group": GROUP_ID})
+        assert await members() == [DEBRA]
+
+    async def test_who_may_not_read_memberships_gets_none_and_their_number(self, api: Api) -> None:
+        rights = {"user": INTEGRATION_USER, "rights": {"read": ["sc_req_item", "sysapproval_approver", "sys_user"]}}
+        await api.control("PUT", "rights", rights)
+        assert await api.get("sys_user_grmember", sysparm_query=f"group={GROUP_ID}") == (200, {"result": []})
+        assert api.last.headers["X-Total-Count"] == "1"
+
+    async def test_a_column_of_the_customers_own_is_set_with_the_ticket_or_afterwards(self, api: Api) -> None:
+        people = {"requested_for": ADELE, "opened_by": DEBRA, "cat_item": ITEM_ID}
+        opened = await api.control("POST", "tickets", people | {"u_identity_proof": "in-person"})
+        changed = {"table": "sc_req_item", "record": "RITM0012345", "fields": {"u_identity_proof": "video"}}
+        await api.control("PUT", "fields", changed)
+        _, body = await api.get("sc_req_item", sysparm_fields="number,u_identity_proof", sysparm_query="ORDERBYnumber")
+        assert body["result"] == [
+            {"number": "RITM0012345", "u_identity_proof": "video"},
+            {"number": opened["number"], "u_identity_proof": "in-person"},
+        ]
 
     @pytest.mark.parametrize(
         ("what", "body"),
@@ -627,6 +656,8 @@ class TestDesk:
             ("close", {"ticket": "RITM0012345", "state": "99"}),
             ("users", {"user_name": "x", "no_such_column": "y"}),
             ("approve", {"wrong": "member"}),
+            ("join", {"person": MEGAN, "group": "No Such Group"}),
+            ("leave", {"person": "nobody", "group": GROUP_ID}),
         ],
     )
     async def test_what_cannot_be_done_is_400_with_the_reason(self, api: Api, what: str, body: dict[str, str]) -> None:
@@ -646,6 +677,84 @@ class TestDesk:
         assert re.search(r"^  State +Closed Complete$", page, re.MULTILINE)
         assert re.search(r"^    Approved +Megan Bowen, \d{4}-", page, re.MULTILINE)
         assert re.search(r" Reregister Integration \(Work notes\)\n      Work has started\.\n      It is going well\.\n$", page)
+
+
+class TestBetweenTwoReadings:
+    """Ours: what happens to a ticket while somebody works on it."""
+
+    async def reading(self, api: Api, *, record_first: bool = True) -> tuple[str, list[str]]:
+        """The ticket's approval and its approvers' rows, read in two calls as an integration does."""
+        if record_first:
+            return await self.approval(api), await self.rows(api)
+        rows = await self.rows(api)
+        return await self.approval(api), rows
+
+    async def approval(self, api: Api) -> str:
+        _, body = await api.get(TICKET, sysparm_fields="approval")
+        return str(body["result"]["approval"])
+
+    async def rows(self, api: Api) -> list[str]:
+        query = {"sysparm_query": f"sysapproval={TICKET_ID}^ORDERBYsys_id", "sysparm_fields": "state", "sysparm_offset": "0"}
+        _, body = await api.get("sysapproval_approver", **query)
+        return [row["state"] for row in body["result"]]
+
+    async def later(self, api: Api, reads: int, do: str, **body: Any) -> None:
+        await api.control("POST", "then", {"ticket": "RITM0012345", "reads": reads, "do": do, "body": body})
+
+    @pytest.mark.parametrize("record_first", [True, False])
+    @pytest.mark.parametrize("reads", [0, 1, 2])
+    async def test_a_change_is_seen_as_a_whole_from_the_reading_on_that_it_waits_for(
+        self, instance: SimulatedServiceNow, api: Api, reads: int, record_first: bool
+    ) -> None:
+        instance.desk.approve("RITM0012345", MEGAN)
+        await self.later(api, reads, "POST withdraw", ticket=TICKET_ID)
+        seen = [await self.reading(api, record_first=record_first) for _ in range(4)]
+        assert seen == [("approved", ["approved"])] * reads + [("requested", ["requested"])] * (4 - reads)
+
+    async def test_it_happens_once(self, instance: SimulatedServiceNow, api: Api) -> None:
+        instance.desk.approve("RITM0012345", MEGAN)
+        await self.later(api, 0, "POST withdraw", ticket=TICKET_ID)
+        await self.reading(api)
+        instance.desk.approve("RITM0012345", MEGAN)
+        assert await self.reading(api) == ("approved", ["approved"])
+
+    async def test_several_changes_come_each_in_its_turn(self, instance: SimulatedServiceNow, api: Api) -> None:
+        row = instance.desk.approve("RITM0012345", MEGAN)
+        aged = {"sys_updated_on": "2020-01-01 00:00:00"}
+        await self.later(api, 1, "PUT fields", table="sysapproval_approver", record=row.sys_id, fields=aged)
+        await self.later(api, 2, "POST leave", person=MEGAN, group=GROUP_ID)
+        seen = []
+        for _ in range(3):
+            await self.reading(api)
+            members = list(instance.store.records("sys_user_grmember"))
+            seen.append((row["sys_updated_on"] == aged["sys_updated_on"], len(members)))
+        assert seen == [(False, 1), (True, 1), (True, 0)]
+
+    async def test_only_readings_of_this_ticket_count(self, instance: SimulatedServiceNow, api: Api) -> None:
+        other = instance.desk.open_ticket(ADELE, DEBRA, ITEM_ID, MEGAN)
+        await self.later(api, 0, "POST close", ticket=TICKET_ID)
+        instance.arm(Fault(path=TICKET_ID))
+        await api.get(TICKET)
+        await api.patch(TICKET, {"work_notes": "still open"})
+        await api.get(f"sc_req_item/{other.sys_id}")
+        await api.get("sysapproval_approver", sysparm_query=f"sysapproval={other.sys_id}")
+        await api.get("sysapproval_approver", sysparm_query=f"sysapproval={TICKET_ID}", sysparm_offset="100")
+        await api.control("GET", f"ticket?ticket={TICKET_ID}")
+        assert instance.desk.ticket(TICKET_ID)["active"] == "true"
+        await api.get(TICKET)
+        assert instance.desk.ticket(TICKET_ID)["active"] == "false"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"ticket": "RITM9999999", "reads": 0, "do": "POST close", "body": {}},
+            {"ticket": "RITM0012345", "reads": 0, "do": "POST clsoe", "body": {}},
+            {"ticket": "RITM0012345", "reads": 0, "do": "GET ticket", "body": {}},
+            {"ticket": "RITM0012345", "reads": 0},
+        ],
+    )
+    async def test_what_cannot_wait_is_400(self, api: Api, body: dict[str, Any]) -> None:
+        assert (await api.call("POST", "/_sim/then", json=body))[0] == 400
 
 
 @pytest.fixture

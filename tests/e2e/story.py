@@ -60,11 +60,16 @@ async def told(stack: Stack, wanted: Callable[[dict[str, Any]], bool] = lambda _
 async def told_about(stack: Stack, event: Mapping[str, Any], *, within: float = 30) -> dict[str, Any]:
     """The latest result for this event: by the cause that it names, or by its ticket."""
     cause, ticket = {"source": event["source"], "id": event["id"]}, event["data"].get("ticket")
-    found = await eventually(
-        lambda: told(stack, lambda data: data.get("cause") == cause or (ticket is not None and data.get("ticket") == ticket)),
-        within=within,
-    )
-    return found[-1]
+
+    def about(data: Mapping[str, Any]) -> bool:
+        return "outcome" in data and (data.get("cause") == cause or (ticket is not None and data.get("ticket") == ticket))
+
+    return (await eventually(lambda: told(stack, about), within=within))[-1]
+
+
+async def alarms(stack: Stack, kind: str) -> list[dict[str, Any]]:
+    """The alerts of this kind so far, whatever they are about, copies included."""
+    return await told(stack, lambda data: data.get("kind") == kind)
 
 
 # ---- one demand
@@ -109,8 +114,15 @@ class Case:
 
     async def results(self) -> list[dict[str, Any]]:
         """The result events of this request so far, copies of one and the same counted once."""
-        events = {event["id"]: event for event in await told(self.stack, lambda data: data["requestId"] == self.id)}
-        return list(events.values())
+        return await self._events(lambda data: "outcome" in data)
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        """The alerts about this request so far, copies of one and the same counted once."""
+        return await self._events(lambda data: "kind" in data)
+
+    async def _events(self, wanted: Callable[[Mapping[str, Any]], bool]) -> list[dict[str, Any]]:
+        mine = await told(self.stack, lambda data: data.get("requestId") == self.id and wanted(data))
+        return list({event["id"]: event for event in mine}.values())
 
     # ---- what was done
 

@@ -1,7 +1,6 @@
-"""What the managed identity was granted decides what can be promised: what can be known to fail ends before the first removal."""
+"""With more than the default permissions more can be promised; what can be known to fail ends before the first removal."""
 
-import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -26,65 +25,12 @@ DEADLOCK = (phone("mobile", "+1 2065550102"), phone("alternateMobile", "+1 20655
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def silent(another: Another) -> AsyncIterator[Stack]:
-    """A stack without an app: tokens keep the permissions that they were issued with."""
-    async with another(app=False) as stack:
-        yield stack
-
-
-@contextlib.asynccontextmanager
-async def granted(stack: Stack, permissions: Iterable[str]) -> AsyncIterator[Stack]:
-    """Within, the app runs and its identity holds just these permissions on Graph."""
-    await stack.identity.put("/_sim/roles", {"roles": sorted(permissions)})
-    await stack.start_app()
-    try:
-        yield stack
-    finally:
-        await stack.stop_app()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def wide(another: Another) -> AsyncIterator[Stack]:
     """May write every kind of method."""
-    async with (
-        another(app=False, SERVICENOW_PROFILE_FIELD="u_profile") as stack,
-        granted(stack, {*DEFAULT_PERMISSIONS, EVERY_METHOD}),
-    ):
+    async with another(app=False, SERVICENOW_PROFILE_FIELD="u_profile") as stack:
+        await stack.identity.put("/_sim/roles", {"roles": sorted({*DEFAULT_PERMISSIONS, EVERY_METHOD})})
+        await stack.start_app()
         yield stack
-
-
-@pytest.mark.parametrize(
-    "missing",
-    [
-        "UserAuthMethod-Phone.ReadWrite.All",
-        "User.RevokeSessions.All",
-        "UserAuthenticationMethod.Read.All",
-        "RoleManagement.Read.Directory",
-    ],
-)
-async def test_a_permission_that_is_missing_is_known_before_anything_is_removed(silent: Stack, missing: str) -> None:
-    async with granted(silent, DEFAULT_PERMISSIONS - {missing}):
-        failed = await case(silent)
-        status = await failed.ended()
-        assert (status["status"], status["outcome"], status["reason"]) == ("failed", "failed", "graph-forbidden")
-        assert await failed.writes() == []
-        assert len(await failed.methods()) == 3
-        assert "graph-forbidden" in (await failed.notes("outcome"))[0]
-        assert await failed.comments() == [f"{NEUTRAL} [{failed.id}#1 outcome]"]
-        (result,) = await failed.results()
-        assert result["type"] == "mfa.reregistration.failed"
-
-
-async def test_after_the_permission_was_granted_a_new_event_opens_the_next_attempt(silent: Stack) -> None:
-    async with granted(silent, DEFAULT_PERMISSIONS - {"UserAuthMethod-Phone.ReadWrite.All"}):
-        reset = await case(silent)
-        assert (await reset.ended())["reason"] == "graph-forbidden"
-    async with granted(silent, DEFAULT_PERMISSIONS):
-        assert reset.ticket is not None
-        await silent.servicenow.post("/_sim/send", {"ticket": reset.ticket["number"]})
-        status = await reset.ended(attempt=2)
-        assert (status["outcome"], status["reason"]) == ("done", "removed")
-        assert await reset.methods() == set()
 
 
 # ---- a default that cannot go first, and cannot go last

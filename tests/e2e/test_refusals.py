@@ -32,9 +32,11 @@ async def closed(stack: Stack) -> Case:
     return await by_event(stack, name, ticket)
 
 
-async def by_event(stack: Stack, person: str, ticket: dict[str, Any]) -> Case:
+async def by_event(stack: Stack, person: str, ticket: dict[str, Any], *, send: bool = True) -> Case:
+    """Asked for by a message of our own, or (`send` false) by the approval that has just been given."""
     event = for_ticket(ticket)
-    await stack.send(event)
+    if send:
+        await stack.send(event)
     result = await told_about(stack, event)
     return Case(stack, result["data"]["requestId"], person, (await stack.person(person))["id"], ticket)
 
@@ -58,14 +60,14 @@ async def approved_by_the_subject(stack: Stack) -> Case:
     name, _ = await hired(stack)
     ticket = await stack.open_ticket(name)
     await stack.approve(ticket, name)
-    return await by_event(stack, name, ticket)
+    return await by_event(stack, name, ticket, send=False)
 
 
 async def approved_by_who_opened_it(stack: Stack) -> Case:
     name, _ = await hired(stack)
     ticket = await stack.open_ticket(name, opened_by=AGENT)
     await stack.approve(ticket, AGENT)
-    return await by_event(stack, name, ticket)
+    return await by_event(stack, name, ticket, send=False)
 
 
 async def for_nobody(stack: Stack) -> Case:
@@ -74,7 +76,7 @@ async def for_nobody(stack: Stack) -> Case:
     fields = {"requested_for": ""}
     await stack.servicenow.put("/_sim/fields", {"table": "sc_req_item", "record": ticket["sys_id"], "fields": fields})
     await stack.approve(ticket)
-    return await by_event(stack, name, ticket)
+    return await by_event(stack, name, ticket, send=False)
 
 
 async def asking_for_a_profile_that_does_not_exist(stack: Stack) -> Case:

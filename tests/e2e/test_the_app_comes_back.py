@@ -190,7 +190,7 @@ async def a_journal_that_cannot_be_reached_lets_nothing_in_and_loses_nothing(_: 
         await host.said("Executed 'Functions.work' .Succeeded")
         assert await Case(stack, "", name, person_id).calls() == []
 
-        await stack.restart_app(**good)
+        await stack.restart_app(**{**good, "COOLDOWN": "PT0S"})
         answer = await delivered(stack, webhook_body(ticket))
         assert answer.status == 202
         reset = Case(stack, (await answer.json())["id"], name, person_id, ticket)

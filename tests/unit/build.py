@@ -23,7 +23,9 @@ from shared.model import (
     Person,
     Profile,
     Reason,
+    Reset,
     Status,
+    Switch,
     Ticket,
     TicketRef,
     WaitingFor,
@@ -123,8 +125,29 @@ def limits(**changes: Any) -> Limits:
         ticket_tables=frozenset({REF.table}),
         catalog_items=frozenset({CATALOG_ITEM}),
         approvals_required=1,
+        approval_max_age=timedelta(hours=72),
+        approver_group=None,
+        integration_user=None,
+        proof_field=None,
+        proof_accepted=frozenset(),
+        protected_users=frozenset(),
+        protected_groups=frozenset(),
+        allowed_groups=frozenset(),
+        cooldown=timedelta(hours=24),
+        actor_hourly_limit=10,
+        breaker_limit=50,
     )
     return replace(made, **changes)
+
+
+def counted(**changes: Any) -> Reset:
+    """What the ledger holds of another ticket's reset of the subject, made at `NOW`."""
+    return replace(Reset("another", ADELE, NOW, (f"requester:{OPENER}", f"approver:{APPROVER}")), **changes)
+
+
+def switch(on: bool = True, at: datetime = NOW, **changes: Any) -> Switch:
+    """Turned by an operator."""
+    return replace(Switch(on, by="operator@contoso.com", why="CHG0030001", at=at), **changes)
 
 
 def method(

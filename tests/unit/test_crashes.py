@@ -4,17 +4,19 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from sandbox.people import ADELE, ALEX, CHRISTIE, DIEGO, EMILY, JONI
-from shared.model import WaitingFor
+from sandbox.people import ADELE, ALEX, CHRISTIE, DIEGO, EMILY, JONI, Method
+from shared.model import AlertKind, Switch, SwitchName, WaitingFor
 from shared.ports import Forbidden, Unavailable
 from shared.wording import Answer
 from tests.calls import Killed
+from tests.unit import build
 from tests.unit.world import ALL_METHODS, World, about
 from tests.virtual_time import VirtualTimeLoop
 
@@ -23,15 +25,15 @@ type Story = Callable[[World], Awaitable[None]]
 # ---- stories: how it is before, and how the demand comes in
 
 
-async def deliver(world: World, event_id: str = "msg-1") -> None:
+async def deliver(world: World, event_id: str = "msg-1", **ticket: str) -> None:
     """The ticket system sends again what was not answered."""
-    while (await answered(world, event_id)).status not in (200, 202):
+    while (await answered(world, event_id, ticket)).status not in (200, 202):
         await world.clock.pass_by(seconds=5)
 
 
-async def answered(world: World, event_id: str) -> Answer:
+async def answered(world: World, event_id: str, ticket: Mapping[str, str]) -> Answer:
     try:
-        return await world.webhook(event_id)
+        return await world.webhook(event_id, **ticket)
     except Killed:
         world.calls.revive()
         return Answer(502, {}, {})
@@ -131,6 +133,57 @@ async def a_forbidden_removal(world: World) -> None:
     await deliver(world)
 
 
+async def a_protected_person(world: World) -> None:
+    world.configure(PROTECTED_USERS=world.adele)
+    await deliver(world)
+
+
+async def a_method_registered_since(world: World) -> None:
+    world.tenant.update(ADELE, default_method=None)
+    await deliver(world)
+    world.tenant.register(ADELE, Method(type="softwareOath", id="new", created=world.start + timedelta(minutes=1)))
+
+
+async def a_second_ticket(world: World) -> None:
+    """For the same person, too soon."""
+    second = replace(build.REF, sys_id="f" * 32, number="RITM0010002")
+    world.desk.tickets[second.sys_id] = replace(world.ticket, ref=second, work_notes=[], comments=[])
+    await deliver(world, "msg-1")
+    await world.settle()
+    await deliver(world, "msg-2", sys_id=second.sys_id, number=second.number)
+
+
+async def the_last_before_the_breaker(world: World) -> None:
+    """Whose worker dies before it changed anything has to wait for a human, too."""
+    world.configure(BREAKER_LIMIT="2")
+    world.ledger.count(build.counted(subject_id="somebody", at=world.start))
+    await deliver(world)
+    await world.pass_by(minutes=5)
+    world.control.put(SwitchName.BREAKER, build.switch(on=False, at=world.clock.now()))
+
+
+async def one_too_many_for_the_breaker(world: World) -> None:
+    world.configure(BREAKER_LIMIT="2")
+    for somebody in ("one", "another"):
+        world.ledger.count(build.counted(request_id=somebody, subject_id=somebody, at=world.start))
+    await deliver(world)
+    await world.pass_by(minutes=8)
+    world.control.put(SwitchName.BREAKER, build.switch(on=False, at=world.clock.now()))
+
+
+async def one_too_many_for_an_actor(world: World) -> None:
+    world.configure(ACTOR_HOURLY_LIMIT="1")
+    world.ledger.count(build.counted(subject_id="somebody", at=world.start))
+    await deliver(world)
+
+
+async def a_pause(world: World) -> None:
+    world.control.put(SwitchName.PAUSE, build.switch(at=world.start))
+    await deliver(world)
+    await world.pass_by(minutes=8)
+    world.control.put(SwitchName.PAUSE, build.switch(on=False, at=world.clock.now()))
+
+
 STORIES: tuple[Story, ...] = (
     a_ticket,
     a_message,
@@ -148,6 +201,13 @@ STORIES: tuple[Story, ...] = (
     a_second_attempt,
     a_graph_that_throttles,
     a_forbidden_removal,
+    a_protected_person,
+    a_method_registered_since,
+    a_second_ticket,
+    the_last_before_the_breaker,
+    one_too_many_for_the_breaker,
+    one_too_many_for_an_actor,
+    a_pause,
 )
 
 
@@ -160,29 +220,67 @@ def end_of(world: World) -> dict[str, Any]:
         "registered": {account.person.id: sorted(account.types()) for account in world.tenant.accounts.values()},
         "removed": Counter((r["type"], r["id"], r["how"]) for a in world.tenant.accounts.values() for r in a.removals),
         "revoked": {who for who, account in world.tenant.accounts.items() if account.revocations},
-        "ticket": (world.ticket.state, sorted(map(timeless, world.ticket.work_notes)), world.ticket.comments),
-        "results": {(result["id"], repr(result["data"])) for result in world.queue.results},
+        "tickets": [(one.state, sorted(map(timeless, one.work_notes)), one.comments) for one in world.desk.tickets.values()],
+        "published": {(timeless(event["id"]), timeless(repr(event["data"]))) for event in world.queue.results},
+        "counted": {(reset.request_id, reset.subject_id, reset.actors) for reset in world.ledger.resets()},
+        "switches": [switch and (switch.on, switch.by, switch.why, switch.announced) for switch in switches_of(world)],
         "requests": [(r.status, r.reasons, r.attempt, r.owed, r.message, r.lease) for r in world.records],
         "left on queues": (world.queue.messages, world.queue.aside),
     }
 
 
-def timeless(note: str) -> str:
-    return re.sub(r"2026-\S+ \S+ UTC", "", note)
+def switches_of(world: World) -> tuple[Switch | None, Switch | None]:
+    switches = world.control.switches()
+    return switches.pause, switches.breaker
 
 
-def told(story: Story, *deaths: tuple[int, bool]) -> tuple[dict[str, Any], int]:
-    """The end of a story in which workers die at these calls, counted from the last death, and how many calls it took."""
+def timeless(text: str) -> str:
+    return re.sub(r"2026-\S+ \S+ UTC|2026-\d\d-\d\dT[\d:.]+Z", "", text)
 
-    async def tell() -> tuple[dict[str, Any], int]:
+
+def told(story: Story, *deaths: tuple[int, bool]) -> tuple[dict[str, Any], list[str]]:
+    """The end of a story in which workers die at these calls, counted from the last death, and the calls that it took."""
+
+    async def tell() -> tuple[dict[str, Any], list[str]]:
         world = World()
         world.calls.kill_at(*deaths)
         await story(world)
         await world.settle()
-        return end_of(world), len(world.calls.log)
+        return end_of(world), world.calls.names()
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(tell())
+
+
+CALLED = {
+    *("journal.find", "journal.commit", "journal.due", "ledger.read", "ledger.commit"),
+    *("control.read", "control.turn", "control.announced", "queue.put", "queue.publish", "desk.read", "desk.write"),
+    *("directory.person", "directory.standing", "directory.inventory", "directory.lacking", "directory.prefer"),
+    *("directory.remove", "directory.revoke_sessions", "directory.methods"),
+}
+
+
+def test_the_stories_make_every_call_that_an_attempt_can_make() -> None:
+    assert {name for story in STORIES for name in told(story)[1]} - {"clock.sleep"} == CALLED
+
+
+@pytest.mark.parametrize(
+    ("story", "reason", "kinds"),
+    [
+        (an_administrator, "user-privileged", {"privileged-subject"}),
+        (a_protected_person, "user-protected", {"protected-subject"}),
+        (a_method_registered_since, "removed", {"method-registered"}),
+        (a_second_ticket, "cooldown", set()),
+        (the_last_before_the_breaker, "removed", {"breaker-opened"}),
+        (one_too_many_for_the_breaker, "removed", {"breaker-opened"}),
+        (one_too_many_for_an_actor, "removed", set()),
+        (a_pause, "removed", set()),
+    ],
+)
+def test_a_story_without_a_death_ends_as_it_should(story: Story, reason: str, kinds: set[str]) -> None:
+    end, _ = told(story)
+    assert end["requests"][-1][1] == (reason,)
+    assert {kind for kind in AlertKind if any(f"'kind': '{kind}'" in data for _, data in end["published"])} == kinds
 
 
 def differences(end: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
@@ -193,25 +291,28 @@ def differences(end: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_a_death_at_any_call_changes_nothing(story: Story, after: bool) -> None:
     expected, calls = told(story)
-    for number in range(1, calls + 1):
+    for number in range(1, len(calls) + 1):
         end, _ = told(story, (number, after))
         assert not (shows := differences(end, expected)), f"a death at call {number} shows: {shows}"
 
 
 def test_two_deaths_at_any_two_calls_change_nothing() -> None:
     expected, calls = told(a_ticket)
-    for first in range(1, calls + 1):
-        for second in range(1, calls - first + 8):
+    for first in range(1, len(calls) + 1):
+        for second in range(1, len(calls) - first + 8):
             end, _ = told(a_ticket, (first, True), (second, True))
             shows = differences(end, expected)
             assert not shows, f"deaths at calls {first} and {second} after it show: {shows}"
 
 
 CALLS = {
-    WaitingFor.STORAGE: ("journal.find", "journal.commit", "journal.due", "queue.put", "queue.publish"),
+    WaitingFor.STORAGE: (
+        *("journal.find", "journal.commit", "journal.due", "queue.put", "queue.publish"),
+        *("control.read", "ledger.read", "ledger.commit"),
+    ),
     WaitingFor.TICKET_SYSTEM: ("desk.read", "desk.write"),
     WaitingFor.GRAPH: (
-        *("directory.person", "directory.privileges", "directory.inventory", "directory.lacking"),
+        *("directory.person", "directory.standing", "directory.inventory", "directory.lacking"),
         *("directory.remove", "directory.revoke_sessions", "directory.methods"),
     ),
 }
@@ -227,7 +328,8 @@ async def test_on_a_bad_day_all_the_same(world: World, seed: int) -> None:
             for after in (False, True):
                 error = Unavailable(service, "a bad day", dice.choice((None, None, timedelta(seconds=dice.randint(1, 300)))))
                 world.calls.fail(call, error, times=None, after=after, when=lambda _, often=often: dice.random() < often)
-    world.calls.kill_at(*((dice.randint(10, 80), dice.random() < 0.5) for _ in range(2)))
+    world.configure(GIVE_UP_AFTER="P1D")
+    world.calls.kill_at(*((dice.randint(10, 100), dice.random() < 0.5) for _ in range(2)))
     await deliver(world)
     await world.settle()
     assert world.outcome == ("done", "removed")

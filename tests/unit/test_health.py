@@ -17,12 +17,12 @@ async def test_all_is_well_when_settings_are_valid_and_storage_answers(world: Wo
     assert "Retry-After" not in answer.headers
 
 
-async def test_both_stores_are_asked_and_nothing_else(world: World) -> None:
+async def test_queues_journal_and_switches_are_asked_and_nothing_else(world: World) -> None:
     await health(world.app(), "1.2.3")
-    assert sorted(world.calls.names()) == ["journal.ping", "queue.ping"]
+    assert sorted(world.calls.names()) == ["control.read", "journal.ping", "queue.ping"]
 
 
-@pytest.mark.parametrize("call", ["journal.ping", "queue.ping"])
+@pytest.mark.parametrize("call", ["control.read", "journal.ping", "queue.ping"])
 async def test_storage_that_does_not_answer_is_named(world: World, call: str) -> None:
     world.calls.down(WaitingFor.STORAGE, call)
     answer = await health(world.app(), "1.2.3")

@@ -185,14 +185,24 @@ def test_the_next_attempt_owes_its_own() -> None:
     assert [(one.kind, one.attempt) for one in record.owed] == [(OwedKind.OUTCOME_NOTE, 1), (OwedKind.OUTCOME_NOTE, 2)]
 
 
+TOLD = {
+    OwedKind.START_NOTE: StepName.TICKET_NOTED,
+    OwedKind.WAITING_NOTE: StepName.TICKET_NOTED,
+    OwedKind.OUTCOME_NOTE: StepName.TICKET_NOTED,
+    OwedKind.RESULT: StepName.RESULT_PUBLISHED,
+    OwedKind.PRIVILEGED_ALERT: StepName.ALERTED,
+    OwedKind.PROTECTED_ALERT: StepName.ALERTED,
+    OwedKind.METHOD_ALERT: StepName.ALERTED,
+}
+
+
 @pytest.mark.parametrize("kind", OwedKind)
 def test_what_was_delivered_is_owed_no_more_and_told_as_a_step(kind: OwedKind) -> None:
     one, other_attempt = build.owed(kind, 2), build.owed(kind, 1)
     others = tuple(build.owed(other, 2) for other in OwedKind if other is not kind)
     record = journal.delivered(build.running(attempt=2, owed=(other_attempt, *others, one)), one, after(seconds=9))
     assert record.owed == (other_attempt, *others)
-    name = StepName.RESULT_PUBLISHED if kind is OwedKind.RESULT else StepName.TICKET_NOTED
-    assert record.steps[-1] == StepTaken(name, after(seconds=9), kind)
+    assert record.steps[-1] == StepTaken(TOLD[kind], after(seconds=9), kind)
 
 
 def test_what_an_earlier_attempt_owed_is_no_step_of_the_present_one() -> None:

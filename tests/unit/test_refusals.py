@@ -6,11 +6,34 @@ from typing import Any
 
 import pytest
 
-from sandbox.people import ADELE, EMILY, GUEST, HENRIETTA, JONI, LEE, MIRIAM
+from sandbox.people import (
+    ADELE,
+    BIANCA,
+    DEBRA,
+    EMILY,
+    ENRICO,
+    EVERYONE_GROUP_ID,
+    GRADY,
+    GUEST,
+    HENRIETTA,
+    IRVIN,
+    JOHANNA,
+    JONI,
+    LEE,
+    LIDIA,
+    MIRIAM,
+    NESTOR,
+    PROJECT_GROUP_ID,
+    RAUL,
+    SALES_GROUP_ID,
+)
 from shared.model import TicketRef, WaitingFor
 from shared.ports import Forbidden
 from tests.unit import build
 from tests.unit.world import World, about
+
+# Each in another way: a role held, eligible, custom, scoped, through a group; a role-assignable group owned, or to be joined
+ADMINISTRATORS = (JONI, LEE, IRVIN, LIDIA, JOHANNA, ENRICO, GRADY, NESTOR, DEBRA, RAUL)
 
 
 def no_tables(world: World) -> None:
@@ -67,6 +90,48 @@ def no_ticket_system(world: World) -> None:
     world.configure(SERVICENOW_URL=None, SERVICENOW_AUDIENCE=None)
 
 
+def approved_long_ago(world: World) -> None:
+    world.ticket.approvals = [build.approval(updated_at=build.before(hours=73))]
+
+
+def approved_by_an_outsider(world: World) -> None:
+    world.configure(APPROVER_GROUP="e" * 32)
+    world.desk.groups["e" * 32] = {"b" * 32}
+
+
+def approved_by_ourselves(world: World) -> None:
+    world.configure(SERVICENOW_INTEGRATION_USER=build.APPROVER)
+
+
+def without_proof(world: World) -> None:
+    world.configure(PROOF_FIELD="u_proof", PROOF_ACCEPTED="badge video_call")
+
+
+def with_another_proof(world: World) -> None:
+    without_proof(world)
+    world.ticket.proof = "phone_call"
+
+
+def protected(world: World) -> None:
+    world.configure(PROTECTED_USERS=world.adele.upper())
+
+
+def in_a_protected_group(world: World) -> None:
+    """Through another group."""
+    world.configure(PROTECTED_GROUPS=EVERYONE_GROUP_ID)
+    world.tenant.groups[EVERYONE_GROUP_ID].members = [SALES_GROUP_ID]
+    world.tenant.groups[SALES_GROUP_ID].members = [world.adele]
+
+
+def out_of_scope(world: World) -> None:
+    world.configure(ALLOWED_GROUPS=PROJECT_GROUP_ID)
+
+
+def just_reset(world: World) -> None:
+    """By a request of which the journal knows nothing any more."""
+    world.ledger.count(build.counted(subject_id=world.adele, at=build.before(hours=23)))
+
+
 REFUSALS: list[tuple[Callable[[World], Any], str]] = [
     (other_profile, "profile-not-allowed"),
     (impossible_profile, "profile-not-allowed"),
@@ -81,14 +146,22 @@ REFUSALS: list[tuple[Callable[[World], Any], str]] = [
     (too_few, "ticket-not-approved"),
     (approved_by_the_subject, "approver-not-independent"),
     (lambda world: setattr(world.ticket, "opened_by", build.APPROVER), "approver-not-independent"),
+    (approved_by_an_outsider, "approver-not-independent"),
+    (approved_by_ourselves, "approver-not-independent"),
+    (approved_long_ago, "approval-expired"),
+    (without_proof, "proof-missing"),
+    (with_another_proof, "proof-missing"),
     (for_nobody, "ticket-subject-missing"),
     (for_somebody_unknown, "ticket-subject-missing"),
     (not_in_the_directory, "user-not-found"),
     (lambda world: world.ticket_for(GUEST), "user-guest"),
     (lambda world: world.ticket_for(HENRIETTA), "user-disabled"),
-    (lambda world: world.ticket_for(JONI), "user-privileged"),
-    (lambda world: world.ticket_for(LEE), "user-privileged"),
+    (protected, "user-protected"),
+    (in_a_protected_group, "user-protected"),
+    *((lambda world, upn=upn: world.ticket_for(upn), "user-privileged") for upn in ADMINISTRATORS),
     (lambda world: world.ticket_for(MIRIAM), "user-management-restricted"),
+    (out_of_scope, "user-out-of-scope"),
+    (just_reset, "cooldown"),
 ]
 
 
@@ -103,6 +176,19 @@ class TestRefusals:
         assert world.outcome == ("refused", reason)
         assert world.writes() == []
         assert world.result["removed"] == []
+
+    async def test_a_ticket_that_meets_every_demand_is_not_refused(self, world: World) -> None:
+        approved_by_an_outsider(world)
+        world.desk.groups["e" * 32] |= {build.APPROVER}
+        without_proof(world)
+        world.ticket.proof = "video_call"
+        world.configure(PROTECTED_GROUPS=PROJECT_GROUP_ID, ALLOWED_GROUPS=EVERYONE_GROUP_ID, SERVICENOW_INTEGRATION_USER="7" * 32)
+        assert await world.ended() == ("done", "removed")
+
+    async def test_who_may_join_a_group_that_gives_no_power_is_no_administrator(self, world: World) -> None:
+        world.ticket_for(BIANCA)
+        world.tenant.update(BIANCA, default_method=None)
+        assert await world.ended() == ("done", "removed")
 
     @pytest.mark.parametrize(
         ("spoil", "reason"), [(unapproved, "ticket-not-approved"), (lambda world: world.ticket_for(JONI), "user-privileged")]
@@ -250,9 +336,7 @@ class TestBoundToThePerson:
         await world.settle()
         assert world.outcome == ("done", "removed")
         assert world.types("adele.other@contoso.com") == []
-        asked_about = {
-            arguments[0] for name, arguments in world.calls.log if name in ("directory.privileges", "directory.remove")
-        }
+        asked_about = {arguments[0] for name, arguments in world.calls.log if name in ("directory.standing", "directory.remove")}
         assert asked_about == {world.tenant.account("adele.other@contoso.com").person.id}
 
 
@@ -270,7 +354,7 @@ class TestForbidden:
         assert await world.ended() == ("failed", "graph-forbidden")
         assert world.writes() == []
 
-    @pytest.mark.parametrize("call", ["directory.person", "directory.privileges", "directory.inventory", "directory.lacking"])
+    @pytest.mark.parametrize("call", ["directory.person", "directory.standing", "directory.inventory", "directory.lacking"])
     async def test_what_may_not_be_read_ends_the_attempt(self, world: World, call: str) -> None:
         world.calls.fail(call, Forbidden(WaitingFor.GRAPH, "403"), times=None)
         assert await world.ended() == ("failed", "graph-forbidden")

@@ -104,7 +104,7 @@ class TestTheMainJob:
         await world.ended()
         names = [step.name.value for step in world.record.steps]
         assert [name for name in names if name not in ("ticket-noted", "result-published")] == [
-            *("accepted", "ticket-read", "person-resolved", "inventory-read", "decided"),
+            *("accepted", "ticket-read", "person-resolved", "inventory-read", "decided", "confirmed"),
             *("method-removed",) * 3,
             *("sessions-revoked", "read-back", "ended"),
         ]

@@ -75,6 +75,10 @@ def of(setting: dict[str, Any], environment: Mapping[str, str]) -> object:
     return None if holder is None else plain(getattr(holder, name))
 
 
+def saying(setting: dict[str, Any], text: str) -> dict[str, str]:
+    return {**LEAST, **setting.get("with", {}), **setting.get("needs", {}), setting["name"]: text}
+
+
 def texts(kind: str) -> list[Any]:
     return [
         pytest.param(setting, text, expected, id=f"{setting['name']}={text}")
@@ -107,12 +111,12 @@ def test_a_setting_that_says_its_default_changes_nothing(setting: dict[str, Any]
 
 @pytest.mark.parametrize(("setting", "text", "expected"), texts("accepted"))
 def test_a_setting_says(setting: dict[str, Any], text: str, expected: object) -> None:
-    assert of(setting, LEAST | setting.get("with", {}) | {setting["name"]: text}) == expected
+    assert of(setting, saying(setting, text)) == expected
 
 
 @pytest.mark.parametrize(("setting", "text", "problem"), texts("refused"))
 def test_a_malformed_setting_is_a_problem_and_its_value_is_not_repeated(setting: dict[str, Any], text: str, problem: str) -> None:
-    assert problems(LEAST | setting.get("with", {}) | {setting["name"]: text})[setting["name"]] == problem
+    assert problems(saying(setting, text)) == {setting["name"]: problem}
 
 
 # ---- all of them
@@ -151,6 +155,12 @@ def test_the_least_environment_is_a_dry_run_that_refuses_every_webhook_and_every
     assert not settings.limits.catalog_items
 
 
+def test_nothing_that_slows_down_is_off_unless_somebody_says_so() -> None:
+    limits = load(LEAST).limits
+    assert limits.cooldown == timedelta(days=1)
+    assert (limits.actor_hourly_limit, limits.breaker_limit) == (10, 50)
+
+
 # ---- settings that go together
 
 
@@ -182,6 +192,29 @@ def test_what_a_ticket_system_needs_is_told_though_its_address_is_wrong() -> Non
 def test_without_a_ticket_system_its_other_settings_are_checked_and_not_used() -> None:
     assert load(LEAST | {"SERVICENOW_USER_FIELD": "u_upn"}).ticket_system is None
     assert problems(LEAST | {"SERVICENOW_USER_FIELD": "Nobody's"}) == {"SERVICENOW_USER_FIELD": "is not a field name"}
+
+
+def test_what_decides_on_a_ticket_is_what_it_is_read_for() -> None:
+    said = {"APPROVER_GROUP": "e" * 32, "PROOF_FIELD": "u_proof", "PROOF_ACCEPTED": "badge"}
+    settings = load(LEAST | TICKET_SYSTEM | said)
+    assert settings.ticket_system is not None
+    assert settings.ticket_system.approver_group == settings.limits.approver_group == "e" * 32
+    assert settings.ticket_system.proof_field == settings.limits.proof_field == "u_proof"
+    assert settings.limits.proof_accepted == {"badge"}
+
+
+def test_a_field_that_attests_a_proof_needs_the_proofs_that_are_accepted_and_the_reverse() -> None:
+    assert problems(LEAST | {"PROOF_FIELD": "u_proof"}) == {"PROOF_ACCEPTED": "is required with PROOF_FIELD"}
+    assert problems(LEAST | {"PROOF_FIELD": "u_proof", "PROOF_ACCEPTED": " "}) == {
+        "PROOF_ACCEPTED": "is required with PROOF_FIELD"
+    }
+    assert problems(LEAST | {"PROOF_ACCEPTED": "badge"}) == {"PROOF_FIELD": "is required with PROOF_ACCEPTED"}
+
+
+@pytest.mark.parametrize("also", [{}, TICKET_SYSTEM], ids=["without a ticket system", "with one"])
+def test_what_is_wrong_with_a_proof_is_not_told_as_missing(also: dict[str, str]) -> None:
+    told = problems(LEAST | also | {"PROOF_FIELD": "No field", "PROOF_ACCEPTED": "kba"})
+    assert told == {"PROOF_FIELD": "is not a field name", "PROOF_ACCEPTED": "accepts what is no proof of identity"}
 
 
 # ---- storage

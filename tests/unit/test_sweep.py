@@ -11,10 +11,12 @@ from shared.ports import Conflict, Unavailable
 from tests.unit import build
 from tests.unit.world import World
 
+IDLE = ["control.read", "journal.due"]  # an open breaker may have to be announced, a request be put back
 
-async def test_one_read_when_there_is_nothing_to_do(world: World) -> None:
+
+async def test_two_reads_when_there_is_nothing_to_do(world: World) -> None:
     assert await sweep.sweep(world.app()) == 0
-    assert world.calls.names() == ["journal.due"]
+    assert world.calls.names() == IDLE
 
 
 async def test_nothing_comes_back_once_all_is_done(world: World) -> None:
@@ -23,7 +25,7 @@ async def test_nothing_comes_back_once_all_is_done(world: World) -> None:
     await world.clock.pass_by(days=30)
     calls = len(world.calls.log)
     assert await sweep.sweep(world.app()) == 0
-    assert world.calls.names()[calls:] == ["journal.due"]
+    assert world.calls.names()[calls:] == IDLE
 
 
 async def test_a_message_that_got_lost_on_its_way_to_the_queue_is_put_there(world: World) -> None:
@@ -62,14 +64,14 @@ async def test_a_wake_up_that_got_lost_is_made_up_for_soon(world: World) -> None
 
 
 async def test_a_worker_at_work_is_not_disturbed(world: World) -> None:
-    world.calls.slow("directory.privileges", seconds=70)
+    world.calls.slow("directory.standing", seconds=30)
     await world.webhook()
     worker = asyncio.create_task(world.work())
     for _ in range(2):
         await world.clock.pass_by(seconds=30)
         assert await world.sweep() == 0
     await worker
-    assert world.calls.count("directory.privileges") == 1
+    assert world.calls.count("directory.standing") == 2  # once to decide, once to confirm
 
 
 async def test_what_the_journal_lists_too_early_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ async def test_storage_that_hiccups_costs_no_try_and_is_said_to_be_waited_for(wo
 
 
 async def test_the_person_is_bound_as_soon_as_they_are_known(world: World) -> None:
-    world.calls.down(WaitingFor.GRAPH, "directory.privileges", "directory.inventory")
+    world.calls.down(WaitingFor.GRAPH, "directory.standing", "directory.inventory")
     await world.webhook()
     await world.work()
     assert world.record.pins.subject_id is not None

@@ -1,7 +1,9 @@
 """The app on fakes, and the Functions host around it: messages are worked on, time passes, workers die and are replaced.
 
 What must hold in every story is looked at in every call: nothing is written to the directory before the journal knows for whom,
-no removal without its intent, none of what is gone, no write at all in a dry run. `violations` says where it did not hold.
+no removal without its intent, none of what is gone, no write at all in a dry run; and no attempt begins to change anything in a
+turn that has not counted the reset, or that has read of a switch that is on. When all is over, whoever asked for an administrator
+or somebody protected has raised an alert. `violations` says where it did not hold.
 """
 
 import base64
@@ -10,6 +12,8 @@ import hmac
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,12 +21,12 @@ from sandbox.graph import Tenant
 from sandbox.people import ADELE, Seed, contoso
 from shared import acceptance, journal, settings, sweep, work
 from shared.app import App, Unready
-from shared.model import Mode
+from shared.model import AlertKind, Mode, Reason, Reset, Switches
 from shared.ports import Unavailable
 from shared.record import Record
 from shared.wording import Answer
 from tests.calls import Calls, Killed
-from tests.fakes import FakeClock, FakeDesk, FakeDirectory, FakeJournal, FakeQueue, FakeTicket, Message
+from tests.fakes import FakeClock, FakeControl, FakeDesk, FakeDirectory, FakeJournal, FakeLedger, FakeQueue, FakeTicket, Message
 from tests.unit import build
 
 ALL_METHODS = "UserAuthenticationMethod.ReadWrite.All"
@@ -30,6 +34,9 @@ ABANDONED = timedelta(minutes=10)  # how long the host hides a message whose wor
 FAILED = timedelta(seconds=30)  # and one whose worker raised: visibilityTimeout in host.json
 TRIES = 5  # maxDequeueCount in host.json
 SWEEP_EVERY = timedelta(seconds=30)
+ALERT = "mfa.reregistration.alert"
+ALERTS = {Reason.USER_PRIVILEGED: AlertKind.PRIVILEGED_SUBJECT, Reason.USER_PROTECTED: AlertKind.PROTECTED_SUBJECT}
+AUTHORITY = {"desk.read", "directory.person", "directory.standing"}
 GRAPH_WRITES = {"directory.prefer", "directory.remove", "directory.revoke_sessions"}
 
 _KEY = bytes(range(32))
@@ -44,6 +51,36 @@ _ENVIRONMENT = {
 }
 
 
+@dataclass
+class Turn:
+    """What the worker of one message has read since it last looked at ticket and person, and what it counted on that."""
+
+    switches: Switches | None = None
+    counted: Reset | None = None
+    counted_under: Switches | None = None
+
+
+_TURN: ContextVar[Turn] = ContextVar("turn")
+
+
+def _turn() -> Turn:
+    """The turn that is being worked in; outside of one, one of nobody's."""
+    return _TURN.get(Turn())
+
+
+class _Ledger(FakeLedger):
+    async def commit(self, resets: tuple[Reset, ...], latest: Reset, version: Any) -> None:
+        await super().commit(resets, latest, version)
+        turn = _turn()
+        turn.counted, turn.counted_under = latest, turn.switches
+
+
+class _Control(FakeControl):
+    async def read(self) -> Switches:
+        _turn().switches = read = await super().read()
+        return read
+
+
 class World:
     """A tenant, a ticket system, storage, and as many workers as it takes."""
 
@@ -54,6 +91,8 @@ class World:
         self.tenant = Tenant(_contoso(), now=self.clock.now)
         self.directory = FakeDirectory(self.tenant, self.calls)
         self.journal = FakeJournal(self.calls)
+        self.ledger = _Ledger(self.calls)
+        self.control = _Control(self.calls)
         self.queue = FakeQueue(self.clock, self.calls)
         self.desk = FakeDesk(self.calls)
         self.ticket = FakeTicket(build.REF, build.CATALOG_ITEM, build.SUBJECT, build.OPENER, approvals=[build.approval()])
@@ -81,10 +120,14 @@ class World:
     def app(self) -> App:
         """A worker process, just started."""
         chosen = settings.load({name: value for name, value in self.environment.items() if value is not None})
+        if system := chosen.ticket_system:
+            self.desk.approver_group, self.desk.proof_field = system.approver_group, system.proof_field
         return App(
             settings=chosen,
             worker=f"worker-{next(self._workers)}",
             journal=self.journal,
+            ledger=self.ledger,
+            control=self.control,
             queue=self.queue,
             directory=lambda: self.directory,
             desk=(lambda: self.desk) if chosen.ticket_system else None,
@@ -109,18 +152,33 @@ class World:
     @property
     def outcome(self) -> tuple[str, str]:
         """Outcome and reason that were published, of the only result there is (which may have been published again)."""
-        (result,) = {result["id"]: result for result in self.queue.results}.values()
+        (result,) = {result["id"]: result for result in self.results}.values()
         return result["data"]["outcome"], result["data"]["reason"]
 
     @property
     def result(self) -> dict[str, Any]:
         """The data of the last result."""
-        data: dict[str, Any] = self.queue.results[-1]["data"]
+        data: dict[str, Any] = self.results[-1]["data"]
         return data
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """What was published about how attempts ended."""
+        return [event for event in self.queue.results if event["type"] != ALERT]
+
+    @property
+    def alerts(self) -> list[dict[str, Any]]:
+        """What was published for somebody to look at."""
+        return [event for event in self.queue.results if event["type"] == ALERT]
 
     def notes(self, kind: str = "") -> list[str]:
         """The work notes that bear a marker of this kind."""
         return [note for note in self.ticket.work_notes if f" {kind}" in note.partition("]")[0]]
+
+    @property
+    def adele(self) -> str:
+        """The object id of who the ticket is for."""
+        return self.tenant.account(ADELE).person.id
 
     def writes(self) -> list[str]:
         """The calls that would change the tenant."""
@@ -188,6 +246,7 @@ class World:
         """One message in the hands of one worker, as the host sees it: deleted, given back, or put aside."""
         message.dequeued += 1
         message.visible_at = self.clock.now() + timedelta(days=7)
+        _TURN.set(Turn())
         try:
             await work.handle(app or self.app(), message.text, message.inserted_at)
         except Killed:
@@ -219,6 +278,7 @@ class World:
         while (at := self._next()) is not None and at <= end:
             await self.until(at)
         assert at is None, f"still something to do at {at}"
+        self.violations += _without_alert(self.results, self.alerts)
         assert not self.violations, self.violations
 
     async def pass_by(self, **length: float) -> None:
@@ -231,14 +291,20 @@ class World:
     async def until(self, at: datetime) -> None:
         await self.clock.pass_by(seconds=max((at - self.clock.now()).total_seconds(), 0))
         await self.work()
-        if any((due := journal.due_at(r)) is not None and self._sweep_after(due) <= self.clock.now() for r in self.records):
+        if any(self._sweep_after(due) <= self.clock.now() for due in self._due()):
             await self.sweep()
 
     def _next(self) -> datetime | None:
         """When there is next something to do: a message becomes visible, or the sweep after something became due."""
         times = [message.visible_at for message in self.queue.messages]
-        times += [self._sweep_after(due) for record in self.records if (due := journal.due_at(record)) is not None]
+        times += [self._sweep_after(due) for due in self._due()]
         return min(times, default=None)
+
+    def _due(self) -> list[datetime]:
+        """Since when there is something for the sweep to do."""
+        breaker = self.control.switches().breaker
+        unsaid = [breaker.at] if breaker and breaker.on and not breaker.announced else []
+        return unsaid + [due for record in self.records if (due := journal.due_at(record)) is not None]
 
     def _sweep_after(self, due: datetime) -> datetime:
         after = max(due, self._swept_at + SWEEP_EVERY)
@@ -246,10 +312,43 @@ class World:
 
     def _watch(self, name: str, arguments: tuple[Any, ...]) -> None:
         """What the app catches, no assertion in a call would tell."""
+        if name in AUTHORITY:
+            _turn().switches = None
         if name in GRAPH_WRITES:
             who, *what = arguments
             held = [record for record in self.records if record.lease and record.pins.subject_id == who]
-            self.violations += [f"{name} {why} at call {len(self.calls.log)}" for why in _violations(name, what, held)]
+            whys = [
+                *_violations(name, what, held),
+                *(why for one in held if not one.change_begun for why in _unfounded(one, _turn())),
+            ]
+        elif name == "journal.commit" and arguments[0].removal_begun and not self._has_begun(arguments[0]):
+            whys = list(_unfounded(arguments[0], _turn()))
+        else:
+            whys = []
+        self.violations += [f"{name} {why} at call {len(self.calls.log)}" for why in whys]
+
+    def _has_begun(self, record: Record) -> bool:
+        return any(known.id == record.id and known.attempt == record.attempt and known.change_begun for known in self.records)
+
+
+def _unfounded(record: Record, turn: Turn) -> Iterator[str]:
+    """What a turn in which this record's attempt begins to change something has left out."""
+    counted = turn.counted
+    if counted is None or (counted.request_id, counted.subject_id) != (record.id, record.pins.subject_id):
+        yield "before the reset was counted"
+    if turn.counted_under is None:
+        yield "before the switches were read"
+    elif any(switch is not None and switch.on for switch in (turn.counted_under.pause, turn.counted_under.breaker)):
+        yield "while a switch was on"
+
+
+def _without_alert(results: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> Iterator[str]:
+    said = {(alert.get("subject"), alert["data"].get("attempt"), alert["data"]["kind"]) for alert in alerts}
+    for result in results:
+        data = result["data"]
+        for reason, kind in ALERTS.items():
+            if reason in data["reasons"] and (data["requestId"], data["attempt"], kind) not in said:
+                yield f"{reason} without its alert"
 
 
 def _violations(name: str, what: list[Any], held: list[Record]) -> Iterator[str]:

@@ -1,13 +1,12 @@
 """The `Directory` port on Microsoft Graph: which calls are made, and what their answers mean.
 
-Sources: Microsoft Graph v1.0 and beta reference, "Authentication methods API overview", "user: revokeSignInSessions", "List a
-user's memberships (direct and transitive)", "List unifiedRoleAssignments", "List roleEligibilityScheduleInstances", "Update
+Sources: Microsoft Graph v1.0 and beta reference, "Authentication methods API overview", "user: revokeSignInSessions", "Update
 authentication method states", "hardwareOathAuthenticationMethod resource type"; Microsoft Entra, "Username policies".
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,21 +15,13 @@ from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.method import Method as Verb
 from kiota_abstractions.request_information import RequestInformation
 from msgraph import GraphRequestAdapter
-from msgraph.generated.role_management.directory.role_assignments.role_assignments_request_builder import (
-    RoleAssignmentsRequestBuilder,
-)
-from msgraph.generated.role_management.directory.role_eligibility_schedule_instances.role_eligibility_schedule_instances_request_builder import (  # noqa: E501
-    RoleEligibilityScheduleInstancesRequestBuilder,
-)
-from msgraph.generated.users.item.transitive_member_of.graph_directory_role.graph_directory_role_request_builder import (
-    GraphDirectoryRoleRequestBuilder,
-)
 from msgraph.generated.users.item.user_item_request_builder import UserItemRequestBuilder
 
 from shared.adapters.graph import permissions, shapes
 from shared.adapters.graph.calls import Calls, UnexpectedAnswer, answering
 from shared.adapters.graph.clients import GraphClients
-from shared.model import Action, Inventory, Method, Person, Privileges, Removal
+from shared.adapters.graph.standing import StandingReader
+from shared.model import Action, Inventory, Method, Person, Removal, Standing
 from shared.parallel import together
 from shared.ports import Clock, PersonNotFound, Removed
 
@@ -40,7 +31,6 @@ UPN = re.compile(r"[A-Za-z0-9'._!#^~-]{1,256}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 PERSON_FIELDS = ["id", "userPrincipalName", "accountEnabled", "userType", "onPremisesSyncEnabled", "isManagementRestricted"]
 DEFAULTS = frozenset({"push", "oath", "voiceMobile", "voiceAlternateMobile", "voiceOffice", "sms"})
 TOKEN_ACTIVE = {"activated": True, "assigned": False, "available": False, "failedActivation": False}
-NO_PREMIUM = "AadPremiumLicenseRequired"
 
 # What only beta has, and the SDK no builder for; templates, so that ids are encoded like the SDK's own.
 _AUTHENTICATION = "{+baseurl}/users/{user}/authentication"
@@ -99,13 +89,8 @@ class GraphDirectory:
             synced=bool(user.on_premises_sync_enabled),
         )
 
-    async def privileges(self, person_id: str) -> Privileges:
-        # To come with the guardrails: role-assignable groups (members and owners), PIM for Groups, and roles of groups that the
-        # membership index does not show yet.
-        member, assigned, eligible = await together(
-            self._member_roles(person_id), self._assigned_roles(person_id), self._eligible_roles(person_id)
-        )
-        return Privileges(active=_unique([*member, *assigned]), eligible=_unique(eligible))
+    async def standing(self, person_id: str) -> Standing:
+        return await StandingReader(self._clients, self._calls, _object_id(person_id)).read()
 
     async def inventory(self, person_id: str) -> Inventory:
         listed, default = await together(self.methods(person_id), self._default(person_id))
@@ -193,46 +178,11 @@ class GraphDirectory:
         default = answer.read(shapes.SignInPreferences).user_preferred_method_for_secondary_authentication
         return default if default in DEFAULTS else None
 
-    async def _member_roles(self, person_id: str) -> list[str]:
-        query = GraphDirectoryRoleRequestBuilder.GraphDirectoryRoleRequestBuilderGetQueryParameters(count=True)
-        configuration = RequestConfiguration(query_parameters=query)
-        configuration.headers.add("ConsistencyLevel", "eventual")  # a cast with $count is an advanced query
-        request = self._user(person_id).transitive_member_of.graph_directory_role.to_get_request_information(configuration)
-        roles, _ = await self._calls.pages(self._clients.v1, request, "role memberships", shapes.DirectoryRole)
-        return [role.role_template_id or role.id for role in roles]
-
-    async def _assigned_roles(self, person_id: str) -> list[str]:
-        query = RoleAssignmentsRequestBuilder.RoleAssignmentsRequestBuilderGetQueryParameters(filter=_of(person_id))
-        request = self._clients.sdk.role_management.directory.role_assignments.to_get_request_information(
-            RequestConfiguration(query_parameters=query)
-        )
-        roles, _ = await self._calls.pages(self._clients.v1, request, "role assignments", shapes.RoleInstance)
-        return [role.role_definition_id or role.id for role in roles]
-
-    async def _eligible_roles(self, person_id: str) -> list[str]:
-        query = RoleEligibilityScheduleInstancesRequestBuilder.RoleEligibilityScheduleInstancesRequestBuilderGetQueryParameters(
-            filter=_of(person_id)
-        )
-        request = self._clients.sdk.role_management.directory.role_eligibility_schedule_instances.to_get_request_information(
-            RequestConfiguration(query_parameters=query)
-        )
-        roles, answer = await self._calls.pages(
-            self._clients.v1, request, "role eligibilities", shapes.RoleInstance, accept={400}
-        )
-        # Without a licence for Privileged Identity Management nobody is eligible; any other refusal leaves it open.
-        if answer.status == 400 and answer.code != NO_PREMIUM:
-            raise UnexpectedAnswer(str(answer))
-        return [role.role_definition_id or role.id for role in roles]
-
 
 def _object_id(person_id: str) -> str:
     if not GUID.fullmatch(person_id):
         raise ValueError("not an object id")
     return person_id
-
-
-def _of(person_id: str) -> str:
-    return f"principalId eq '{_object_id(person_id)}'"
 
 
 def _beta_request(verb: Verb, template: str, person_id: str, method_id: str = "") -> RequestInformation:
@@ -248,7 +198,3 @@ def _method(listed: shapes.AuthenticationMethod) -> Method:
 
 def _utc(moment: datetime | None) -> datetime | None:
     return moment and moment.astimezone(UTC)
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))

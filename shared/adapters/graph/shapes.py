@@ -10,6 +10,8 @@ from pydantic.alias_generators import to_camel
 
 GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
+ObjectId = Annotated[str, Field(pattern=f"^{GUID}$")]
+
 MethodId = Annotated[str, Field(pattern=r"[^.]")]
 """Not empty, and nothing that a URL's path would take for a dot segment."""
 
@@ -22,7 +24,7 @@ class Shape(BaseModel):
 class User(Shape):
     """`accountEnabled` must be there: without it nobody can be said to be enabled. Null stands for false in the other flags."""
 
-    id: Annotated[str, Field(pattern=f"^{GUID}$")]
+    id: ObjectId
     user_principal_name: str
     account_enabled: bool
     user_type: str | None = None
@@ -64,6 +66,24 @@ class RoleInstance(Shape):
 
     id: str
     role_definition_id: str | None = None
+
+
+class Group(Shape):
+    """Of a group that we may not read only the id is shown; of the others `isAssignableToRole` is mostly null, which is false."""
+
+    id: ObjectId
+    is_assignable_to_role: bool | None = None
+    security_enabled: bool | None = None
+
+    @property
+    def readable(self) -> bool:
+        return self.security_enabled is not None and "is_assignable_to_role" in self.model_fields_set
+
+
+class GroupEligibility(Shape):
+    """A `privilegedAccessGroupEligibilityScheduleInstance`, for a member or an owner."""
+
+    group_id: ObjectId
 
 
 class Revocation(Shape):

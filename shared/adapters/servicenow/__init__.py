@@ -11,7 +11,9 @@ ServiceNow leaves out a field that we may not read, and one that does not exist.
 * the requested-for field, the user field: no subject; the profile field: nothing asked for;
 * an approval's `approver`: nobody; its `sys_updated_on`: None, of unknown age;
 * `opened_by`, the rest of an approval, a whole approval: `Forbidden`, for each may hide that somebody approved their own ticket
-  or rejected it. In `write` a journal too, lest every repeat add a note that we cannot see.
+  or rejected it. In `write` a journal too, lest every repeat add a note that we cannot see;
+* the proof field, a membership in the approver group or a part of one: `Forbidden`, so that who set us up hears of it, and the
+  ticket is not refused for want of what it may well have.
 """
 
 from shared.adapters.servicenow.answers import understood, wanted_wait

@@ -1,9 +1,10 @@
 """The port: tickets are read and noted, within the length of one invocation."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import batched
 from urllib.parse import quote
 
 from shared.adapters.servicenow.answers import Answer, Fields, approval_state, moment, required, text_of, understood
@@ -14,14 +15,16 @@ from shared.ports import Clock, Forbidden, TicketNotFound, Unavailable, Written
 
 PATIENCE = timedelta(seconds=4)
 PAUSE = timedelta(seconds=0.5)
-APPROVALS_PAGE = 100
-APPROVALS_LIMIT = 1000
+ROWS_PAGE = 100
+ROWS_LIMIT = 1000
+PEOPLE_IN_A_QUERY = 50  # the query is part of an address, and a web server takes one of 8 KiB
 
 JOURNALS = ("work_notes", "comments")
 PERSON_FIELD = {"incident": "caller_id"}
 SYS_ID = re.compile(r"[0-9a-f]{32}")
 TABLE = re.compile(r"[a-z0-9_]{1,80}")
-USER_ID = re.compile(r"(?!\.{1,2}$)[0-9A-Za-z._-]{1,64}")  # records that ship with the product have names like "glide.maint"
+NUMBER = re.compile(r"[A-Za-z0-9_-]{1,40}")
+RECORD_ID = re.compile(r"(?!\.{1,2}$)[0-9A-Za-z._-]{1,64}")  # records that ship with the product have names like "glide.maint"
 
 
 class ServiceNowDesk:
@@ -31,15 +34,26 @@ class ServiceNowDesk:
     long `Retry-After` or a timeout the queue waits instead. A writing call is never repeated here.
     """
 
-    def __init__(self, client: ServiceNowClient, clock: Clock, *, user_field: str, profile_field: str | None) -> None:
+    def __init__(
+        self,
+        client: ServiceNowClient,
+        clock: Clock,
+        *,
+        user_field: str,
+        profile_field: str | None,
+        proof_field: str | None,
+        approver_group: str | None,
+    ) -> None:
         self._client = client
         self._clock = clock
         self._user_field = user_field
         self._profile_field = profile_field
+        self._proof_field = proof_field
+        self._approver_group = approver_group
         self._patience = PATIENCE
 
     async def read(self, ref: TicketRef) -> Ticket:
-        """The ticket, its approvals and its subject as of now, as `Ticket` describes them.
+        """The ticket, its approvals, its subject and who of its approvers is in the group as of now, as `Ticket` describes them.
 
         `requested_for` of an incident is its caller. The subject is what the user field says, of an inactive user too: whether
         the account is in use, the directory knows. `TicketNotFound` when there is no such record or it bears another number.
@@ -47,10 +61,12 @@ class ServiceNowDesk:
         _check(ref)
         person_field = PERSON_FIELD.get(ref.table, "requested_for")
         fields = ["active", "state", "approval", "cat_item", "opened_by", person_field, *JOURNALS]
-        if self._profile_field is not None:
-            fields.append(self._profile_field)
+        fields += [name for name in (self._profile_field, self._proof_field) if name is not None]
         record, approvals = await together(self._ticket(ref, fields), self._approvals(ref.sys_id))
         requested_for = text_of(record, person_field)
+        opened_by = required(record, "opened_by")
+        proof = None if self._proof_field is None else required(record, self._proof_field)
+        subject, group_approvers = await together(self._subject(requested_for), self._group_approvers(approvals))
         return Ticket(
             ref=ref,
             active=text_of(record, "active") == "true",
@@ -58,12 +74,26 @@ class ServiceNowDesk:
             approval=approval_state(text_of(record, "approval")),
             catalog_item=text_of(record, "cat_item"),
             requested_for=requested_for,
-            opened_by=required(record, "opened_by"),
-            subject=await self._subject(requested_for),
+            opened_by=opened_by,
+            subject=subject,
             approvals=approvals,
             profile=None if self._profile_field is None else text_of(record, self._profile_field),
+            proof=proof,
+            group_approvers=group_approvers,
             activity="\n".join(text_of(record, journal, "display_value") for journal in JOURNALS),
         )
+
+    async def locate(self, table: str, number: str) -> TicketRef:
+        """The only ticket of the table that bears just this number; `TicketNotFound` also when one that we may not read does."""
+        if not TABLE.fullmatch(table) or not NUMBER.fullmatch(number):
+            raise TicketNotFound("impossible-name")
+        query = _query(("sys_id", "number")) | {"sysparm_query": f"number={number}", "sysparm_limit": "2"}
+        answer = await self._get(table, query)
+        match answer.rows():
+            case [row] if answer.total <= 1 and text_of(row, "number") == number and SYS_ID.fullmatch(text_of(row, "sys_id")):
+                return TicketRef("servicenow", table, text_of(row, "sys_id"), number)
+            case rows:
+                raise TicketNotFound("several" if rows[1:] else "no-such-number")
 
     async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written:
         """Each text of the note stands in its journal, as read back, and whether the state was taken over.
@@ -102,31 +132,71 @@ class ServiceNowDesk:
         return record
 
     async def _approvals(self, sys_id: str) -> tuple[Approval, ...]:
-        """Every approval of the ticket, once. One that we may not read counts in the page and the total, but is not shown."""
-        query = _query(("sys_id", "sysapproval", "approver", "state", "sys_updated_on")) | {
-            "sysparm_query": f"sysapproval={sys_id}^ORDERBYsys_id",
-            "sysparm_limit": str(APPROVALS_PAGE),
+        """Every approval of the ticket, once."""
+        rows = await self._rows(
+            "sysapproval_approver",
+            ("sysapproval", "approver", "state", "sys_updated_on"),
+            f"sysapproval={sys_id}",
+            lambda row: required(row, "sysapproval") == sys_id,
+            what="approvals",
+        )
+        return tuple(
+            Approval(
+                approver=text_of(row, "approver"),
+                state=approval_state(required(row, "state")),
+                updated_at=moment(row, "sys_updated_on"),
+            )
+            for row in rows
+        )
+
+    async def _group_approvers(self, approvals: Iterable[Approval]) -> frozenset[str] | None:
+        """Who approved and is a member of the configured group; the members of its parents and children are not."""
+        if self._approver_group is None:
+            return None
+        approvers = {row.approver for row in approvals if row.state == "approved" and RECORD_ID.fullmatch(row.approver)}
+        members: frozenset[str] = frozenset()
+        if RECORD_ID.fullmatch(self._approver_group):
+            for people in batched(sorted(approvers), PEOPLE_IN_A_QUERY, strict=False):
+                members |= await self._members(self._approver_group, people)
+        return members
+
+    async def _members(self, group: str, people: tuple[str, ...]) -> frozenset[str]:
+        rows = await self._rows(
+            "sys_user_grmember",
+            ("group", "user"),
+            f"group={group}^userIN{','.join(people)}",
+            lambda row: required(row, "group") == group and required(row, "user") in people,
+            what="members",
+        )
+        return frozenset(required(row, "user") for row in rows)
+
+    async def _rows(
+        self, table: str, fields: Iterable[str], query: str, asked_for: Callable[[Fields], bool], *, what: str
+    ) -> Iterable[Fields]:
+        """Every row that matches the query, once.
+
+        One that we may not read counts in the page and the total, but is not shown: `Forbidden`. ServiceNow leaves out what it
+        does not understand of a query, and the rest runs: a row that was not `asked_for` makes it no answer, `Unavailable`.
+        """
+        parameters = _query(("sys_id", *fields)) | {
+            "sysparm_query": f"{query}^ORDERBYsys_id",  # pages need an order that stays
+            "sysparm_limit": str(ROWS_PAGE),
         }
-        approvals: dict[str, Approval] = {}
-        for offset in range(0, APPROVALS_LIMIT, APPROVALS_PAGE):
-            answer = await self._get("sysapproval_approver", query | {"sysparm_offset": str(offset)})
+        found: dict[str, Fields] = {}
+        for offset in range(0, ROWS_LIMIT, ROWS_PAGE):
+            answer = await self._get(table, parameters | {"sysparm_offset": str(offset)})
             rows = answer.rows()
-            for row in rows:
-                if required(row, "sysapproval") != sys_id:  # ServiceNow leaves out what it does not understand of a query
-                    raise unavailable("http-200-other-approvals")
-                approvals[required(row, "sys_id")] = Approval(
-                    approver=text_of(row, "approver"),
-                    state=approval_state(required(row, "state")),
-                    updated_at=moment(row, "sys_updated_on"),
-                )
-            if len(rows) < APPROVALS_PAGE:
-                if len(approvals) < answer.total:
-                    raise Forbidden(WaitingFor.TICKET_SYSTEM, "hidden-approvals")
-                return tuple(approvals.values())
-        raise unavailable("too-many-approvals")
+            if not all(asked_for(row) for row in rows):
+                raise unavailable(f"http-200-other-{what}")
+            found |= {required(row, "sys_id"): row for row in rows}
+            if len(rows) < ROWS_PAGE:
+                if len(found) < answer.total:
+                    raise Forbidden(WaitingFor.TICKET_SYSTEM, f"hidden-{what}")
+                return found.values()
+        raise unavailable(f"too-many-{what}")
 
     async def _subject(self, user: str) -> str | None:
-        if not USER_ID.fullmatch(user):
+        if not RECORD_ID.fullmatch(user):
             return None
         try:
             answer = await self._get(f"sys_user/{quote(user, safe='')}", _query(("sys_id", self._user_field)))
