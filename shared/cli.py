@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared import identity, intake, velocity, wiring, wording
+from shared import identity, intake, journal, velocity, wiring, wording
 from shared.adapters import telemetry
 from shared.app import App
 from shared.model import Profile, Switch, Switches, SwitchName, TicketRef
@@ -207,11 +207,12 @@ async def _status(app: App) -> Report:
 
 
 async def _request(app: App, request_id: str) -> dict[str, Any] | None:
+    """None when it has come to its end since the list was read."""
     try:
         stored, _ = await app.journal.find(request_id)
     except Unreadable:
         return {"id": request_id, "status": "unreadable"}
-    return _summary(stored.record) if stored else None
+    return _summary(stored.record) if stored and journal.due_at(stored.record) else None
 
 
 def _summary(record: Record) -> dict[str, Any]:

@@ -92,7 +92,7 @@ async def test_a_pause_makes_a_request_wait_until_it_is_resumed(operator: Operat
     assert (await operator.asks("pause", "--why", "again"))["changed"] is False
     assert await waiting.writes() == []
     assert (await operator.asks("resume", "--why", "looked into"))["changed"] is True
-    assert (await waiting.ended())["outcome"] == "done"
+    assert (await waiting.ended(within=90))["outcome"] == "done"
     resumed = await operator.asks("resume", "--why", "again")
     assert (resumed["changed"], resumed["on"], resumed["why"]) == (False, False, "looked into")
 
@@ -108,7 +108,7 @@ async def test_at_its_limit_the_breaker_opens_and_a_request_waits_until_it_is_cl
         assert (shown["on"], shown["by"], len(shown["changes"])) == (True, "reregister", 1)
         assert await eventually(lambda: alarms(stack, "breaker-opened"))
         assert (await operator.asks("breaker", "close", "--why", "looked into"))["changed"] is True
-        assert (await waiting.ended())["outcome"] == "done"
+        assert (await waiting.ended(within=90))["outcome"] == "done"
         assert [change["on"] for change in (await operator.asks("breaker"))["changes"]] == [True, False, True]
 
 
@@ -120,7 +120,7 @@ async def test_a_breaker_that_an_operator_opens_holds_too(operator: Operator) ->
     assert simulated["outcome"] == "waiting"
     assert [hold["waitingFor"] for hold in simulated["holds"]] == ["breaker"]
     await operator.asks("breaker", "close", "--why", "over")
-    assert (await waiting.ended())["outcome"] == "done"
+    assert (await waiting.ended(within=90))["outcome"] == "done"
 
 
 # ---- status
@@ -179,11 +179,11 @@ async def test_for_a_ticket_that_awaits_approval_it_says_so_and_once_approved_it
     assert "not asked" not in verdicts(said).values()
     await operator.asks("pause", "--why", "so that it is still there to be asked about")
     await stack.approve(ticket)
-    held = await simulated_for(operator, "--ticket", ticket["number"], status=1)
+    held = await operator.asks("simulate", "--ticket", ticket["number"], status=1)
     assert (held["outcome"], [one["waitingFor"] for one in held["holds"]]) == ("waiting", ["paused"])
     await operator.asks("resume", "--why", "over")
     answered = Case(stack, held["requestId"], name, person_id, ticket)
-    assert (await answered.ended())["outcome"] == "done"
+    assert (await answered.ended(within=90))["outcome"] == "done"
     again = await simulated_for(operator, "--ticket", ticket["number"], status=1)
     assert (again["outcome"], again["taken"]) == ("nothing", "final")
 

@@ -220,6 +220,15 @@ class TestStories:
         assert world.types() == ["microsoftAuthenticator"]
         assert world.alerts[0]["data"]["methods"] == [{"type": "microsoftAuthenticator", "id": "theirs"}]
 
+    async def test_a_method_registered_meanwhile_is_told_of_though_it_keeps_everything_in_place(self, world: World) -> None:
+        """It is another method beside the default one, which Entra will not delete then."""
+        await world.webhook()
+        await world.clock.pass_by(seconds=3)
+        world.tenant.register(ADELE, replace(NEW, created=world.clock.now()))
+        await world.settle()
+        assert world.outcome == ("failed", "default-method-stuck")
+        assert [alert["data"]["kind"] for alert in world.alerts] == ["method-registered"]
+
     async def test_somebody_who_is_both_gives_both(self, world: World) -> None:
         world.configure(PROTECTED_USERS=world.tenant.account(JONI).person.id)
         await an_administrator(world)

@@ -175,8 +175,20 @@ class TestCooldown:
         world.calls.kill_at(await up_to("ledger.commit", after=True))
         await world.work()
         (second,) = await ask_for(world, ADELE)
+        await world.work()
+        assert state(world, second) == ("waiting", "rate-limit")
         await world.settle()
         assert (state(world, world.ticket), state(world, second)) == (("done", "removed"), ("refused", "cooldown"))
+
+    async def test_who_waits_for_another_that_then_changes_nothing_goes_through(self, world: World) -> None:
+        await world.webhook()
+        world.calls.kill_at(await up_to("ledger.commit", after=True))
+        await world.work()
+        world.ticket.active = False
+        (second,) = await ask_for(world, ADELE)
+        await world.settle()
+        assert (state(world, world.ticket), state(world, second)) == (("refused", "ticket-closed"), ("done", "removed"))
+        assert len(counted(world)) == 1
 
 
 class TestTheRace:

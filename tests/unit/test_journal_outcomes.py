@@ -7,20 +7,29 @@ import pytest
 
 from shared import journal
 from shared.journal import StaleFacts
-from shared.model import Action, LeftAlone, Outcome, Reason, Removal, Status, WaitingFor, Why
+from shared.model import Action, LeftAlone, Outcome, Reason, Removal, Status, Verdict, WaitingFor, Why
 from shared.record import Lease, Owed, OwedKind, Pins, StepName, StepTaken
 from tests.unit import build
 from tests.unit.build import NOW, TICK, after
 
 GRAPH = WaitingFor.GRAPH
 
-# ---- the attempt: steps, pins, removals
+# ---- the attempt: steps, verdicts, pins, removals
 
 
 def test_a_step_is_told_once_however_often_the_change_is_applied() -> None:
     once = journal.step(build.running(), StepName.METHOD_REMOVED, after(seconds=9), "phone", "graph-1")
     assert once.steps[-1] == StepTaken(StepName.METHOD_REMOVED, after(seconds=9), "phone", "graph-1")
     assert journal.step(once, StepName.METHOD_REMOVED, after(seconds=9), "phone", "graph-1") == once
+
+
+def test_a_rule_that_is_asked_again_replaces_what_it_said() -> None:
+    first = Verdict("ticket-closed", Reason.TICKET_CLOSED, refuses=False, fact="active")
+    other = Verdict("user-guest", Reason.USER_GUEST, refuses=False, fact="a member")
+    again = Verdict("ticket-closed", Reason.TICKET_CLOSED, refuses=True, fact="not active")
+    record = journal.judged(build.running(), (first, other))
+    assert record.verdicts == (first, other)
+    assert journal.judged(record, (again,)).verdicts == (other, again)
 
 
 def test_two_removals_of_one_type_are_two_steps() -> None:

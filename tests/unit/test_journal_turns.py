@@ -90,6 +90,12 @@ def test_what_was_begun_is_carried_to_its_end_though_dry_runs_are_in_force() -> 
     journal.check(claimed)
 
 
+def test_who_was_signed_out_in_earnest_is_dealt_with_in_earnest() -> None:
+    claimed = journal.claim(build.running(lease=None, revoked_at=after(minutes=1)), "w", after(minutes=5), LEASE, DRY_RUN)
+    assert claimed.mode is ENFORCE
+    journal.check(claimed)
+
+
 def test_an_attempt_that_removed_nothing_itself_is_downgraded_whatever_an_earlier_one_removed() -> None:
     fresh = build.begun(attempt=2, lease=None, status=Status.ACCEPTED)
     assert journal.claim(fresh, "w", after(minutes=5), LEASE, DRY_RUN).mode is DRY_RUN
@@ -256,6 +262,14 @@ def test_once_removal_has_begun_an_outage_is_waited_out_for_seven_days() -> None
 def test_what_people_hold_back_waits_without_limit(waiting_for: WaitingFor) -> None:
     record = journal.wait(build.running(), waiting_for, None, NOW, 0.5)
     assert not journal.given_up(record, waiting_for, GIVE_UP, after(days=30))
+
+
+@pytest.mark.parametrize("waiting_for", WITHOUT_LIMIT)
+def test_what_people_hold_back_is_let_go_of_and_outages_are_not(waiting_for: WaitingFor) -> None:
+    graph = Outage(GRAPH, NOW)
+    held = build.running(outages=(Outage(waiting_for, NOW), graph))
+    assert journal.let_go(held).outages == (graph,)
+    assert journal.let_go(build.running(outages=(graph,))).outages == (graph,)
 
 
 def test_before_the_first_removal_a_long_retry_after_does_not_put_off_giving_up() -> None:
