@@ -64,5 +64,5 @@ async def _ready(attempt: Attempt, made: Plan) -> Plan:
     if target is None:
         return made
     if not await prefer(attempt, target):
-        await attempt.end(Outcome.FAILED, Reason.DEFAULT_METHOD_STUCK)
+        await attempt.end(Outcome.FAILED, Reason.DEFAULT_METHOD_STUCK, left_alone=made.left_alone)
     return made.with_default(target)
