@@ -65,10 +65,6 @@ def commands(up: Stack, talk: str = TALK, operator: str = OPERATOR) -> list[tupl
         ("A message on the queue, as other automation puts it there", [f"{talk} message {people.DIEGO}"]),
         ("The result events", [f"{talk} results"]),
         ("The webhook again, signed, and forged", [f"{talk} webhook RITM0010001", f"{talk} webhook RITM0010001 --forge"]),
-        (
-            "Graph answers 429 twice, in the middle of the next reset",
-            [f"curl -s {graph}/_sim/faults -d '{throttled}'", f"{talk} reset {people.ISAIAH}", f"{talk} status RITM0010003"],
-        ),
         ("The operator's command: how the app is, and what still has something to do", [f"{operator} status"]),
         (
             "What would become of it? Every rule with its fact, and nothing is written: for an employee, for the administrator",
@@ -81,6 +77,10 @@ def commands(up: Stack, talk: str = TALK, operator: str = OPERATOR) -> list[tupl
                 f"{operator} resume --why 'Looked into'",
                 f"{operator} breaker",
             ],
+        ),
+        (
+            "Graph answers 429 twice, in the middle of the next reset",
+            [f"curl -s {graph}/_sim/faults -d '{throttled}'", f"{talk} reset {people.ISAIAH}", f"{talk} status RITM0010003"],
         ),
         ("Graph takes half a second for each answer", [f"curl -s -X PUT {graph}/_sim/latency -d '{{\"seconds\": 0.5}}'"]),
     ]
