@@ -55,7 +55,7 @@ def claim(record: Record, owner: str, now: datetime, lease: timedelta, mode: Mod
         claimed,
         status=Status.RUNNING,
         waiting_for=None,
-        tries=record.tries if begun else record.tries + 1,
+        tries=record.tries if record.removal_begun else record.tries + 1,
         mode=Mode.DRY_RUN if downgraded else record.mode,
         dry_runs=(*record.dry_runs, record.attempts_opened[-1]) if downgraded else record.dry_runs,
     )
