@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell python3 -c "" 2>/dev/null || echo PYENV_VERSION=system) pyt
 # What the caller's shell says about the product or its tools must not reach it.
 CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
 
-.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench lock clean
+.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -53,6 +53,10 @@ mutants: setup ## changes what decides, one change after another: fails when no 
 
 bench: setup ## the figures of one run, as ratios; OUT=file.json keeps them
 	@$(CLEAN) $(RUN) -m sandbox.bench $(if $(OUT),--out "$(OUT)")
+
+chaos: setup ## N= requests while everything fails, decided by SEED= (RATE= of all calls); fails unless nothing is lost; OUT=file.json
+	@$(CLEAN) $(RUN) -m sandbox.chaos $(if $(N),--requests "$(N)") $(if $(SEED),--seed "$(SEED)") $(if $(RATE),--rate "$(RATE)") \
+		$(if $(OUT),--out "$(OUT)")
 
 lock: setup ## compiles requirements.txt and requirements-dev.txt anew from pyproject.toml
 	@$(BOOTSTRAP) --lock

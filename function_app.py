@@ -1,10 +1,10 @@
-"""The five functions: each binds, delegates and translates. Nothing is decided here."""
+"""The six functions: each binds, delegates and translates. Nothing is decided here."""
 
 import json
 
 import azure.functions as func
 
-from shared import acceptance, health, sweep, wiring, work
+from shared import acceptance, deadletters, depths, health, sweep, wiring, work
 from shared.app import Unready
 from shared.wording import Answer
 
@@ -44,12 +44,22 @@ async def worker(message: func.QueueMessage) -> None:
 
 
 @app.function_name("sweep")
-@app.timer_trigger("timer", "*/30 * * * * *", use_monitor=False)
+@app.timer_trigger("timer", "*/15 * * * * *", use_monitor=False)
 async def sweeper(timer: func.TimerRequest) -> None:
     del timer
     core = wiring.app()
     if not isinstance(core, Unready):
         await sweep.sweep(core)
+
+
+@app.function_name("dead-letters")
+@app.timer_trigger("timer", "0 * * * * *", use_monitor=False)
+async def burier(timer: func.TimerRequest) -> None:
+    del timer
+    core = wiring.app()
+    if not isinstance(core, Unready):
+        await deadletters.bury(core)
+        await depths.report(core)
 
 
 def _http(answer: Answer) -> func.HttpResponse:

@@ -14,7 +14,7 @@ import json
 import re
 import signal
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +51,20 @@ class Fault:
         if isinstance(self.body, str):
             return web.Response(status=self.status, headers=self.headers, text=self.body)
         return web.json_response(self.body, status=self.status, headers=self.headers)
+
+
+async def misbehave(
+    fault: Fault, request: web.Request, handle: Callable[[], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """What the caller gets under this fault in place of, or late after, what `handle` answers."""
+    response = await handle() if fault.kind == "slow" or fault.after_effect else None
+    if fault.seconds:
+        await asyncio.sleep(fault.seconds)
+    if fault.kind == "reset":
+        if request.transport is not None:  # None: the caller has gone
+            request.transport.abort()
+        raise web.HTTPServiceUnavailable
+    return fault.answer() if response is None or fault.kind == "answer" else response
 
 
 class Simulator:
@@ -99,19 +113,9 @@ class Simulator:
         self.log.append(entry)
         if self.latency:
             await asyncio.sleep(self.latency)
-        response: web.StreamResponse
         if fault := self._take_fault(request.method, request.path_qs):
             entry["fault"] = fault.kind if fault.kind != "answer" else fault.status
-            if fault.kind == "slow" or fault.after_effect:
-                response = await self._handled(request, handler)
-            if fault.seconds:
-                await asyncio.sleep(fault.seconds)
-            if fault.kind == "reset":
-                assert request.transport is not None
-                request.transport.abort()
-                raise web.HTTPServiceUnavailable
-            if fault.kind == "answer":
-                response = fault.answer()
+            response = await misbehave(fault, request, lambda: self._handled(request, handler))
         else:
             response = await self._handled(request, handler)
         entry["status"] = response.status

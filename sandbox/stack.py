@@ -137,6 +137,13 @@ class Stack:
 
     async def start_app(self, port: int = 0, **settings: str) -> Child:
         """One more host process with the app; the newest is the one that `app` reaches and ServiceNow calls."""
+        child, url = await self.start_host(port, **settings)
+        self.app = Remote(self.session, url, **{"x-functions-key": self.function_key})
+        await self.servicenow.put("/_sim/webhook", {"url": f"{url}/api/webhooks/servicenow", "key": self.webhook_key})
+        return child
+
+    async def start_host(self, port: int = 0, **settings: str) -> tuple[Child, str]:
+        """One more host process with the app, of which nobody is told, and its root."""
         child = Child(
             "functions-host",
             [PYTHON, "-m", "sandbox.functions_host", "--app", ROOT, "--port", str(port), "--key", self.function_key,
@@ -146,9 +153,7 @@ class Stack:
         )  # fmt: skip
         self.hosts.append(child)
         hello = await child.ready()
-        self.app = Remote(self.session, hello["url"], **{"x-functions-key": self.function_key})
-        await self.servicenow.put("/_sim/webhook", {"url": f"{hello['url']}/api/webhooks/servicenow", "key": self.webhook_key})
-        return child
+        return child, hello["url"]
 
     async def stop_app(self, *, kill: bool = False) -> None:
         while self.hosts:
@@ -296,11 +301,13 @@ async def stack(
     on_line: Callable[[str], None] | None = None,
     host_options: tuple[str, ...] = (),
     storage_log: Callable[[str], None] | None = None,
+    graph_audience: str | None = None,
     **settings: str,
 ) -> AsyncIterator[Stack]:
     """Everything up and ready, with the app unless `app` is false; nothing of it is left afterwards.
 
-    `storage_log` is given each line of Azurite's access log.
+    `storage_log` is given each line of Azurite's access log. `graph_audience` is the one of Graph's tokens, where that is not its
+    own root.
 
     Enforces by default, with full reset allowed: the sandbox is for seeing things happen.
     """
@@ -321,7 +328,7 @@ async def stack(
             return child
 
         start("identity")
-        start("graph", "--seed", directory / "graph.json")
+        start("graph", "--seed", directory / "graph.json", *(["--audience", graph_audience] if graph_audience else []))
         start("servicenow", "--seed", directory / "servicenow.json", "--audience", AUDIENCE)
         accounts = await resources.enter_async_context(azurite(accounts=2, access_log=storage_log))
         session = await resources.enter_async_context(aiohttp.ClientSession())

@@ -36,6 +36,7 @@ STEPS = {
     "ticket-noted": "note on the ticket: {detail}",
     "result-published": "result event on mfa-results",
     "alerted": "alert on mfa-results: {detail}",
+    "not-delivered": "given up after seven days: {detail}",
 }
 """What each step of a request's status says to somebody who has never seen one."""
 

@@ -10,6 +10,7 @@ from shared import identity, intake, journal, wording
 from shared.admission import Admission, admit, is_mismatch
 from shared.app import App, Unready
 from shared.claim import Claim
+from shared.intake import ReceivedMessage
 from shared.journal import IllegalRecord
 from shared.model import Event, Status
 from shared.ports import Conflict, RequestQueue, Stored, Unavailable, Unreadable
@@ -19,6 +20,7 @@ from shared.wording import Answer
 log = structlog.get_logger()
 
 RETRY_SOON = timedelta(seconds=30)
+OURS = frozenset({intake.WEBHOOK_SOURCE, intake.OPERATOR_SOURCE})  # nobody waits at the results queue for an answer to these
 
 
 async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -45,8 +47,19 @@ async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
         return wording.problem(422, bad.message, pointer=bad.pointer)
     try:
         return await _take_in(app, event, now)
-    except (Unavailable, Unreadable) as later:
+    except Unavailable as later:
         return unavailable(later)
+    except Unreadable as error:
+        await _set_aside(app, event)
+        return unavailable(error)
+
+
+async def _set_aside(app: App, event: Event) -> None:
+    """Whoever looks after dead letters tells the ticket, since nothing else will come of this event."""
+    try:
+        await app.queue.put_aside(intake.message(event))
+    except Unavailable as later:
+        log.warning("webhook.set-aside-later", cause=later.cause)  # the sender repeats what was not taken in
 
 
 async def _watch(app: App, now: datetime) -> None:
@@ -63,7 +76,10 @@ async def _watch(app: App, now: datetime) -> None:
 
 
 async def status(app: App, request_id: str) -> Answer:
-    """What became of a request, from the journal."""
+    """What became of a request, from the journal.
+
+    Of a record that contradicts itself nothing is said but 503, until somebody has looked: not even its outcome can be believed.
+    """
     if not identity.is_request_id(request_id):
         return _UNKNOWN
     try:
@@ -134,7 +150,7 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
     now = app.clock.now()
     try:
         received = intake.message_event(text)
-        return await _claimed(app, received.event, text, min(inserted_at, received.first_inserted_at or inserted_at))
+        return await _claimed(app, received, text, min(inserted_at, received.first_inserted_at or inserted_at))
     except intake.InvalidMessage as bad:
         log.warning("message.invalid", pointer=bad.pointer, reported=bad.cause is not None)
         if bad.cause is None:
@@ -144,15 +160,18 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
         return None
 
 
-async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> Claim | None:
+async def _claimed(app: App, received: ReceivedMessage, text: str, arrived_at: datetime) -> Claim | None:
+    event = received.event
+    request_id = received.reopens or identity.request_id(event)
     conflicts = 0
     while True:
-        stored, seen = await app.journal.find(identity.request_id(event), identity.event_key(event.cause))
+        stored, seen = await app.journal.find(request_id, identity.event_key(event.cause))
         if seen is not None and is_mismatch(event, seen):
             await _refuse_mismatch(app, event, seen)
             return None
         if seen is None:
             intake.check_time(event, arrived_at)
+        intake.check_ordered(received, seen.request_id if seen else None)
         admission = _admit(app, event, text, arrived_at, stored, seen)
         record, now = admission.record, app.clock.now()
         claimable = journal.may_claim(record, now)
@@ -169,7 +188,7 @@ async def _claimed(app: App, event: Event, text: str, arrived_at: datetime) -> C
             return Claim(app, stored)
         if record.lease is None and record.next_try_at and record.next_try_at - now <= journal.CLOCK_SKEW:
             await app.queue.put(text, record.next_try_at - now)  # woken by a clock that is ahead of ours
-        elif not record.is_open and not record.owes_result and event.cause.source != intake.WEBHOOK_SOURCE:
+        elif not record.is_open and not record.owes_result and event.cause.source not in OURS:
             await app.queue.publish(wording.result_event(record))
         return None
 

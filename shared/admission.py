@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared import identity
-from shared.journal import IllegalRecord
+from shared.journal import IllegalRecord, is_final
 from shared.model import Event, Mode, Outcome, Profile
 from shared.record import Record, SeenEvent, StepName, StepTaken
 
@@ -59,7 +59,7 @@ def admit(
         # A number that was mistyped in an earlier event is corrected by this one, as long as nothing has been done under it.
         ticket = record.ticket if record.removal_begun else event.ticket
         return answered(Taken.JOINED, replace(record, ticket=ticket, latest_event_at=now, updated_at=now))
-    if record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE:
+    if is_final(record):
         return answered(Taken.FINAL, record)
     if _arrived_during(record, event, arrived_at):
         return answered(Taken.JOINED, record)
@@ -67,6 +67,20 @@ def admit(
     if sum((at in record.dry_runs) is (mode is Mode.DRY_RUN) for at in recent) >= ATTEMPTS_PER_DAY:  # dry runs count for nothing
         return answered(Taken.EXHAUSTED, record)
     return answered(Taken.REOPENED, _reopen(replace(record, attempts_opened=recent), event, message, arrived_at, mode, now))
+
+
+def reopen(event: Event, message: str, record: Record, *, mode: Mode, now: datetime) -> Admission:
+    """An operator's event opens the next attempt of a request that has ended, whatever came of it save an enforced `done`.
+
+    It stays the request of whoever asked for it: its id and its cause. The age of the demand counts from now.
+    """
+    assert not record.is_open
+    assert not is_final(record)
+    recent = tuple(at for at in record.attempts_opened if now - at < timedelta(hours=24))
+    fresh = _reopen(replace(record, attempts_opened=recent), event, message, now, mode, now)
+    ours = replace(fresh, id=record.id, cause=record.cause, reopened_by=event.cause.id)
+    seen = SeenEvent(identity.event_key(event.cause), record.id, event.fingerprint, ours.attempt, now)
+    return Admission(Taken.REOPENED, ours, seen)
 
 
 def _arrived_during(record: Record, event: Event, arrived_at: datetime) -> bool:

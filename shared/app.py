@@ -2,9 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from shared.model import Mode, WaitingFor
-from shared.ports import Clock, Control, Directory, Journal, Ledger, RequestQueue, TicketDesk, Unavailable
+from shared.pace import Pace
+from shared.ports import (
+    Clock,
+    Control,
+    DeadLetters,
+    Directory,
+    Journal,
+    Ledger,
+    Orders,
+    Receipts,
+    RequestQueue,
+    TicketDesk,
+    Unavailable,
+)
 from shared.settings import Settings
 from shared.watch import Watch
 
@@ -23,12 +37,16 @@ class App:
     journal: Journal
     ledger: Ledger
     control: Control
+    receipts: Receipts
+    letters: DeadLetters
+    orders: Orders
     queue: RequestQueue
     directory: Callable[[], Directory]
     desk: Callable[[], TicketDesk] | None
     clock: Clock
     jitter: Callable[[], float]
     watch: Watch = field(default_factory=Watch)
+    forgetting: Pace = field(default_factory=lambda: Pace(timedelta(hours=1)))
 
     async def step_aside(self, times: int) -> None:
         """After the `times`-th conditional write that others were quicker with: a moment, longer each time, then `Unavailable`.

@@ -1,18 +1,24 @@
 """One attempt in the hands of one worker: what it knows, what it has to work with, and how it ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Protocol, Self
 
 import structlog
 
-from shared import delivery, journal, wording
+from shared import delivery, journal, statements, wording
 from shared.app import App
-from shared.claim import Claim
+from shared.audit import Audit, NotOnRecord
+from shared.claim import Change, Claim
+from shared.guardrails import Rule
 from shared.model import Inventory, Note, Outcome, Reason, Verdict, WaitingFor
-from shared.ports import Directory, TicketDesk
+from shared.parallel import together
+from shared.ports import Directory, Forbidden, TicketDesk, Unavailable
+from shared.receipt import Anchor, EntryKind
 from shared.record import OwedKind, Record, StepName
+from shared.statements import Statement
 
 log = structlog.get_logger()
 
@@ -23,12 +29,21 @@ class Ended(Exception):
     """The attempt has been given its outcome; the rest of the turn is skipped."""
 
 
-class Attempt:
-    """Holds the claim and this invocation's directory and desk. A context: what goes on beside it is over when it is left."""
+class Answered(Protocol):
+    @property
+    def status(self) -> int: ...
 
-    def __init__(self, app: App, claim: Claim, directory: Directory, desk: TicketDesk | None) -> None:
+    @property
+    def request_id(self) -> str | None: ...
+
+
+class Attempt:
+    """Holds claim, receipt, and this invocation's directory and desk. A context: what goes on beside it ends when it is left."""
+
+    def __init__(self, app: App, claim: Claim, audit: Audit, directory: Directory, desk: TicketDesk | None) -> None:
         self.app = app
         self.claim = claim
+        self.audit = audit
         self.directory = directory
         self.desk = desk
         self._telling: asyncio.Task[object] | None = None
@@ -60,9 +75,22 @@ class Attempt:
     def judged(self, verdicts: tuple[Verdict, ...]) -> None:
         self.claim.stage(lambda record: journal.judged(record, verdicts))
 
+    def unasked(self, rules: Iterable[Rule[Any]]) -> None:
+        """What these rules said of an earlier reading is no verdict any more: there is nothing left to ask them of."""
+        names = {rule.name for rule in rules}
+        self.claim.stage(lambda record: journal.unjudged(record, names))
+
     def listed(self, name: StepName, listing: Inventory) -> None:
         count = len(listing.methods)
         self.step(name, "1 method" if count == 1 else f"{count} methods", listing.request_id)
+
+    def read(self, listing: Inventory, *, back: bool = False) -> None:
+        """What is registered goes on record."""
+        self.audit.note(EntryKind.READ_BACK if back else EntryKind.INVENTORY, statements.inventory(listing))
+
+    def decided(self) -> None:
+        """What every rule has said goes on record."""
+        self.audit.note(EntryKind.DECISION, statements.decision(self.record.verdicts))
 
     def gone(self, kind: str, method_id: str, request_id: str | None) -> None:
         now = self.claim.now()
@@ -79,7 +107,34 @@ class Attempt:
         """The start note is on its way to a ticket with this `activity`, unless it stands there; nothing waits for it."""
         if self._telling is None and wording.marker(self.record, OwedKind.START_NOTE) not in activity:
             self.owe_note(OwedKind.START_NOTE, wording.start_note)
-            self._telling = asyncio.create_task(delivery.deliver(self.claim, self.app.queue, self.desk))
+            self._telling = asyncio.create_task(delivery.deliver(self.claim, self.audit, self.app.queue, self.desk))
+
+    # ---- what is changed
+
+    async def intend(self, what: Statement, *changes: Change, known: bool = False) -> None:
+        """The change may be made: it is on record, and in the journal what there is to know of it (`known`: that is there).
+
+        Before the first one `NotOnRecord` when the receipt cannot be written; later that stops nothing.
+        """
+        self.audit.note(EntryKind.INTENT, what)
+        if not self.audit.begun:
+            await self.audit.begin()
+            await self.claim.commit(*changes)
+        elif known:
+            await self.audit.try_to_write()
+        else:
+            await together(self.claim.commit(*changes), self.audit.try_to_write())
+
+    async def answer[Answer: Answered](self, what: Statement, call: Awaitable[Answer]) -> Answer:
+        """The answer to a call that changes something; it goes on record, or what kept it from coming does."""
+        try:
+            answer = await call
+        except (Exception, asyncio.CancelledError) as error:
+            cause = error.cause if isinstance(error, Unavailable | Forbidden) else type(error).__name__
+            self.audit.note(EntryKind.CALL, {**what, **statements.failed(cause)})
+            raise
+        self.audit.note(EntryKind.CALL, {**what, **statements.answered(answer.status, answer.request_id)})
+        return answer
 
     # ---- the end
 
@@ -88,13 +143,18 @@ class Attempt:
         raise Ended
 
     async def finish(self, outcome: Outcome, *reasons: Reason, withdrawn: bool = False, **more: Any) -> None:
-        """The outcome and everything it owes are stored in one conditional write."""
+        """The outcome is on record; then it and everything it owes are stored in one conditional write."""
         now = self.claim.now()
         system = self.app.settings.ticket_system
         noted = self.desk is not None and _may_be_noted(self.record, reasons, self.app.settings.limits.ticket_tables)
 
+        def ended(record: Record) -> Record:
+            return journal.end(record, outcome, reasons, now, **more)
+
+        receipt = await self._on_record(ended(self.record))
+
         def ending(record: Record) -> Record:
-            record = journal.end(record, outcome, reasons, now, **more)
+            record = replace(ended(record), receipt=receipt)
             record = journal.owe(record, OwedKind.RESULT, delivery.event_content(wording.result_event(record)), now)
             for kind, alert in wording.alerts(record).items():
                 record = journal.owe(record, kind, delivery.event_content(alert), now)
@@ -106,6 +166,20 @@ class Attempt:
         await self.claim.commit(ending)
         record = self.record
         log.info("attempt.ended", request_id=record.id, attempt=record.attempt, outcome=outcome, reasons=record.reasons)
+
+    async def _on_record(self, ended: Record) -> Anchor | None:
+        """The anchor of the outcome. Only an attempt that fails because of storage, after long enough, ends without one."""
+        if not self.audit.begun:
+            self.decided()
+        self.audit.note(EntryKind.OUTCOME, statements.outcome(ended))
+        try:
+            return await self.audit.write()
+        except NotOnRecord:
+            give_up_after = self.app.settings.give_up_after
+            hopeless = journal.given_up(self.record, WaitingFor.STORAGE, give_up_after, self.claim.now())
+            if ended.outcome is Outcome.FAILED and hopeless:
+                return None
+            raise
 
 
 def _may_be_noted(record: Record, reasons: tuple[Reason, ...], tables: frozenset[str]) -> bool:

@@ -1,10 +1,11 @@
 """What makes a request wait that may be done: the switches, and the limits on how many resets are let through."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import structlog
 
-from shared import velocity, wording
+from shared import journal, velocity, wording
 from shared.app import App
 from shared.model import Mode, Reset, Switch, Switches, SwitchName, WaitingFor
 from shared.parallel import together
@@ -14,11 +15,32 @@ from shared.record import Record
 log = structlog.get_logger()
 
 OURSELVES = "reregister"
-LOOK_FIRST, LOOK_LAST = timedelta(seconds=5), timedelta(seconds=60)
+UNDER_WAY = timedelta(seconds=15)  # after so long another request for the same person has mostly ended
 
 
 class DecideAgain(Exception):
     """What was decided on is no longer so: the attempt begins anew, before anything was changed."""
+
+
+class UnderWay(Unavailable):
+    """Another request for the same person was counted and may yet change something."""
+
+    def __init__(self) -> None:
+        super().__init__(WaitingFor.RATE_LIMIT, "another request for this person is under way", UNDER_WAY)
+
+
+def off(switches: Switches) -> tuple[WaitingFor, ...]:
+    """What nobody is held for any longer."""
+    named = {WaitingFor.PAUSED: switches.pause, WaitingFor.BREAKER: switches.breaker}
+    return tuple(waiting_for for waiting_for, switch in named.items() if switch is None or not switch.on)
+
+
+def let_go(switches: Switches, record: Record, now: datetime) -> Record:
+    """What becomes of a request that is held once its switch is off: it goes on, or is held for the other switch."""
+    if journal.held_for(record) not in off(switches):
+        return record
+    waits = hold(switches, record)
+    return journal.moved_on(record, waits.waiting_for, now) if waits else journal.resume(record, now)
 
 
 def hold(switches: Switches, record: Record) -> Unavailable | None:
@@ -30,24 +52,28 @@ def hold(switches: Switches, record: Record) -> Unavailable | None:
         waiting_for = WaitingFor.BREAKER
     else:
         return None
-    # A human turns it back at any time, and what waits should not wait much longer.
-    return Unavailable(waiting_for, "switched off", min(LOOK_FIRST * 2 ** min(record.waits, 8), LOOK_LAST))
+    return Unavailable(waiting_for, "switched off")
 
 
-async def last_reset(app: App, latest: Reset | None, request_id: str) -> Reset | None:
-    """The person's latest reset within the cooldown by another request, if it came to a change; `Unavailable` if it yet may."""
-    if latest is None or latest.request_id == request_id:
+async def last_reset(app: App, latest: Reset | None, record: Record) -> Reset | None:
+    """The person's latest reset within the cooldown by another request, if it came to a change.
+
+    `UnderWay` if it yet may; a dry run does not wait for that.
+    """
+    if latest is None or latest.request_id == record.id:
         return None
     if max(app.clock.now() - latest.at, timedelta()) >= app.settings.limits.cooldown:  # clocks differ
         return None
     stored, _ = await app.journal.find(latest.request_id)
-    if stored is not None and stored.record.is_open and not velocity.came_to_something(stored.record):
-        raise Unavailable(WaitingFor.RATE_LIMIT, "another request for this person is under way", LOOK_FIRST)
-    return latest if velocity.came_to_something(stored.record if stored else None) else None
+    if stored is None or velocity.came_to_something(stored.record):
+        return latest
+    if stored.record.is_open and record.mode is Mode.ENFORCE:
+        raise UnderWay
+    return None
 
 
 async def count(app: App, record: Record, reset: Reset) -> None:
-    """The reset is counted, so that no limit is passed however many workers come at once; `Unavailable` where it has to wait.
+    """The reset is counted as of now, so that no limit is passed however many workers come at once; `Unavailable`: it must wait.
 
     `DecideAgain` when another request was quicker with the same person. At its limit the breaker is open.
     """
@@ -56,19 +82,20 @@ async def count(app: App, record: Record, reset: Reset) -> None:
         switches, counted = await together(app.control.read(), app.ledger.read(reset.subject_id))
         if waits := hold(switches, record):
             raise waits
-        if await last_reset(app, counted.latest, record.id):
+        if await last_reset(app, counted.latest, record):
             raise DecideAgain
+        reset = replace(reset, at=app.clock.now())  # what it has read is older, whatever its facts took
         if held := velocity.held(counted.resets, reset, switches, limits):
             if held.waiting_for is WaitingFor.BREAKER:
                 await open_breaker(app, held.why)
-            raise Unavailable(held.waiting_for, held.why, held.until - reset.at if held.until else LOOK_FIRST)
-        kept = (*velocity.within_hour(counted.resets, reset.at, but=reset.request_id), reset)
+            raise Unavailable(held.waiting_for, held.why, held.until - reset.at if held.until else None)
+        kept = velocity.with_this(counted.resets, reset)
         try:
-            await app.ledger.commit(kept, reset, counted.version)
+            await app.ledger.commit(kept, replace(reset, actors=()), counted.version)  # who answers for it matters for an hour
         except Conflict:
             await app.step_aside(conflicts := conflicts + 1)
             continue
-        if len(velocity.since_closed(kept, switches)) >= limits.breaker_limit:
+        if len(velocity.since_closed(velocity.within_hour(kept, reset.at), switches)) >= limits.breaker_limit:
             await open_breaker(app, f"{limits.breaker_limit} resets in an hour")
         return
 
@@ -79,12 +106,12 @@ async def open_breaker(app: App, why: str) -> None:
         log.error("breaker.opened", why=why)  # its alert goes out with the next sweep: who counts is about to act
 
 
-async def announce(app: App) -> None:
+async def announce(app: App, breaker: Switch | None) -> None:
     """An open breaker has its alert out; when that fails, the sweep tries again."""
+    if breaker is None or not breaker.on or breaker.announced:
+        return
     try:
-        breaker = (await app.control.read()).breaker
-        if breaker is not None and breaker.on and not breaker.announced:
-            await app.queue.publish(wording.breaker_alert(breaker))
-            await app.control.announced(SwitchName.BREAKER, breaker)
+        await app.queue.publish(wording.breaker_alert(breaker))
+        await app.control.announced(SwitchName.BREAKER, breaker)
     except Unavailable as later:
         log.warning("breaker.alert-later", cause=later.cause)

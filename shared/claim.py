@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared import journal
 from shared.app import App
+from shared.model import WaitingFor
 from shared.ports import Conflict, Stored, Unavailable
 from shared.record import Record
 
@@ -102,16 +103,23 @@ class Claim:
             raise LeaseLost
         self._stored = stored
 
+    async def _keep(self, pause: float) -> None:
+        """The lease is renewed before it ends; else `Unavailable`, though a write may still be under way."""
+        while (lease := self._stored.record.lease) is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((lease.until - self.now()).total_seconds()):
+                    return await self._renew_or_try_on(pause)
+            if self._stored.record.lease == lease:  # else a commit has renewed it meanwhile
+                raise Unavailable(WaitingFor.STORAGE, "the lease could not be renewed in time")
+        return None
+
     async def _renew_or_try_on(self, pause: float) -> None:
-        """The lease is renewed; what is staged waits for its own commit. Storage may hiccup as long as the lease still holds."""
+        """The lease is renewed, however often storage hiccups; what is staged waits for its own commit."""
         while True:
             try:
                 async with self._writing:
                     return await self._write(0)
             except Unavailable:
-                lease = self._stored.record.lease
-                if lease is None or self.now() >= lease.until:
-                    raise
                 await self._app.clock.sleep(pause)
 
     @contextlib.asynccontextmanager
@@ -128,7 +136,7 @@ class Claim:
                     await self._app.clock.sleep(third)
                     if _owner(self._stored) is None:
                         return
-                    await self._renew_or_try_on(third / 4)
+                    await self._keep(third / 4)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # noqa: BLE001 whatever keeps us from renewing ends the work

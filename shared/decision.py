@@ -9,14 +9,27 @@ from datetime import datetime
 
 import structlog
 
-from shared import brakes, guardrails, journal, plan, velocity
+from shared import brakes, guardrails, journal, plan, statements, velocity
 from shared.attempt import Attempt
 from shared.brakes import DecideAgain
-from shared.guardrails import EventFacts, Limits, PersonFacts, TicketFacts
-from shared.model import Inventory, Outcome, Person, Profile, Reason, Reset, Standing, Ticket, TicketRef, Verdict, WaitingFor
+from shared.guardrails import (
+    EVENT_RULES,
+    PERSON_RULES,
+    SUBJECT_RULES,
+    TICKET_FOUND_RULES,
+    TICKET_RULES,
+    EventFacts,
+    Limits,
+    PersonFacts,
+    Rule,
+    SubjectFacts,
+    TicketFacts,
+)
+from shared.model import Inventory, Outcome, Person, Profile, Reason, Reset, Ticket, TicketRef, WaitingFor
 from shared.parallel import together
 from shared.ports import PersonNotFound, TicketNotFound
-from shared.record import Pins, Record, StepName
+from shared.receipt import EntryKind
+from shared.record import Pins, StepName
 
 log = structlog.get_logger()
 
@@ -32,15 +45,13 @@ async def decide(attempt: Attempt) -> Inventory:
         ticket_table=record.ticket.table if record.ticket else None,
         profile=record.profile if record.subject else None,
     )
-    verdicts = guardrails.ask(guardrails.EVENT_RULES, facts, _limits(attempt))
-    attempt.judged(verdicts)
-    if reasons := guardrails.refusals(verdicts):
+    if reasons := _ask(attempt, EVENT_RULES, facts):
         attempt.claim.stage(lambda record: replace(record, facts_read_at=None))  # this rests on no facts of the ticket
         await attempt.end(Outcome.REFUSED, *reasons)
     if record.ticket:
         return await _decide_on_ticket(attempt, record.ticket)
     assert record.subject is not None
-    reasons, current = await _look_at(attempt, record.pins.subject_id or record.subject, pinned_id=None)
+    reasons, current = await _look_at(attempt, record.pins.subject_id or record.subject, named=None, pinned_id=None)
     if reasons:
         await attempt.end(Outcome.REFUSED, *reasons)
     return current
@@ -54,24 +65,14 @@ async def confirm(attempt: Attempt) -> Reset:
     record = attempt.record
     person_id = attempt.subject_id
     now = attempt.claim.now()
+    named, opened_by, approvers = None, None, frozenset[str]()
     if record.ticket is None:
-        _, reasons = await _confirm_person(attempt, person_id)
-        approvers: frozenset[str] = frozenset()
-        opened_by = None
+        ticket_reasons: tuple[Reason, ...] = ()
+        seen = await _look_again(attempt, person_id)
     else:
-        (ticket, ticket_reasons), (names, person_reasons) = await together(
-            _read_ticket(attempt, record.ticket), _confirm_person(attempt, person_id)
-        )
-        reasons = (*ticket_reasons, *person_reasons)
-        if ticket.subject is not None and names and ticket.subject.casefold() not in names:
-            fact = "the ticket's identifier leads to somebody else by now"
-            attempt.judged((Verdict("subject-changed", Reason.TICKET_CHANGED, refuses=True, fact=fact),))
-            reasons = (*reasons, Reason.TICKET_CHANGED)
-        approvers, opened_by = (
-            guardrails.approvers(_ticket_facts(attempt.record, ticket, now), _limits(attempt)),
-            ticket.opened_by,
-        )
-    if reasons:
+        (facts, ticket_reasons), seen = await together(_read_ticket(attempt, record.ticket), _look_again(attempt, person_id))
+        named, opened_by, approvers = facts.ticket.subject, facts.ticket.opened_by, guardrails.approvers(facts, _limits(attempt))
+    if reasons := (*ticket_reasons, *_judge_person(attempt, seen, named, person_id)):
         await attempt.end(Outcome.REFUSED, *reasons)
     if attempt.record.profile is not record.profile:
         raise DecideAgain
@@ -80,14 +81,16 @@ async def confirm(attempt: Attempt) -> Reset:
 
 
 async def _decide_on_ticket(attempt: Attempt, ref: TicketRef) -> Inventory:
-    ticket, ticket_reasons = await _read_ticket(attempt, ref)
+    facts, ticket_reasons = await _read_ticket(attempt, ref)
+    ticket = facts.ticket
     attempt.step(StepName.TICKET_READ, ticket.ref.number)
     attempt.tell_start(ticket.activity)
     if ticket.subject is None:
         await attempt.end(Outcome.REFUSED, *ticket_reasons)
     assert ticket.subject is not None
+    pinned_id = attempt.record.pins.subject_id
     try:
-        person_reasons, current = await _look_at(attempt, ticket.subject, pinned_id=attempt.record.pins.subject_id)
+        person_reasons, current = await _look_at(attempt, ticket.subject, named=ticket.subject, pinned_id=pinned_id)
     except Exception:
         if not ticket_reasons:
             raise
@@ -97,33 +100,48 @@ async def _decide_on_ticket(attempt: Attempt, ref: TicketRef) -> Inventory:
     return current
 
 
-async def _read_ticket(attempt: Attempt, ref: TicketRef) -> tuple[Ticket, tuple[Reason, ...]]:
+async def _read_ticket(attempt: Attempt, ref: TicketRef) -> tuple[TicketFacts, tuple[Reason, ...]]:
     """Step 2: the ticket as of now and every reason in it to refuse; the first reading binds subject and opener."""
     assert attempt.desk is not None
     read_at = attempt.claim.now()
     try:
         ticket = await attempt.desk.read(ref)
     except TicketNotFound:
-        attempt.claim.stage(lambda record: replace(record, facts_read_at=read_at))
-        await attempt.end(Outcome.REFUSED, Reason.TICKET_NOT_FOUND)
+        ticket = None
     attempt.claim.stage(lambda record: replace(journal.answered(record, WaitingFor.TICKET_SYSTEM), facts_read_at=read_at))
-    if profile := profile_of(ticket):
+    if reasons := _ask(attempt, TICKET_FOUND_RULES, ticket):
+        attempt.unasked(TICKET_RULES)
+        await attempt.end(Outcome.REFUSED, *reasons)
+    assert ticket is not None
+    facts = ticket_facts(ticket, attempt.record.pins, read_at)
+    if profile := facts.profile:
         attempt.claim.stage(lambda record: replace(record, profile=profile))
-    verdicts = guardrails.ask(guardrails.TICKET_RULES, _ticket_facts(attempt.record, ticket, read_at), _limits(attempt))
-    attempt.judged(verdicts)
+    reasons = _ask(attempt, TICKET_RULES, facts)
     pins = Pins(ticket_subject=ticket.requested_for or None, ticket_opened_by=ticket.opened_by or None)
     attempt.claim.stage(lambda record: journal.pinned(record, pins))
-    return ticket, guardrails.refusals(verdicts)
+    attempt.audit.note(EntryKind.FACTS, statements.ticket_facts(ticket, attempt.record.pins))
+    return facts, reasons
 
 
-def ticket_refusals(attempt: Attempt, ticket: Ticket) -> tuple[Reason, ...]:
-    """Every reason to refuse that the ticket as read gives, held against what its first reading bound."""
-    facts = _ticket_facts(attempt.record, ticket, attempt.claim.now())
-    return guardrails.refusals(guardrails.ask(guardrails.TICKET_RULES, facts, _limits(attempt)))
+def withdrawn(attempt: Attempt, ticket: Ticket, person: Person | None) -> bool:
+    """Whether the ticket as it is now would be refused; whom it leads to is asked where the person could be read."""
+    facts = ticket_facts(ticket, attempt.record.pins, attempt.claim.now())
+    verdicts = guardrails.ask(TICKET_RULES, facts, _limits(attempt))
+    if person is not None:
+        subject = SubjectFacts(person, ticket.subject, attempt.subject_id)
+        verdicts += guardrails.ask(SUBJECT_RULES, subject, _limits(attempt))
+    return bool(guardrails.refusals(verdicts))
 
 
-def _ticket_facts(record: Record, ticket: Ticket, now: datetime) -> TicketFacts:
-    return TicketFacts(ticket, profile_of(ticket), record.pins, now)
+def ticket_facts(ticket: Ticket, pins: Pins, now: datetime) -> TicketFacts:
+    return TicketFacts(ticket, profile_of(ticket), pins, now)
+
+
+def _ask[F](attempt: Attempt, rules: tuple[Rule[F], ...], facts: F) -> tuple[Reason, ...]:
+    """Every reason to refuse that these rules give; their verdicts are kept."""
+    verdicts = guardrails.ask(rules, facts, _limits(attempt))
+    attempt.judged(verdicts)
+    return guardrails.refusals(verdicts)
 
 
 def _limits(attempt: Attempt) -> Limits:
@@ -137,8 +155,13 @@ def profile_of(ticket: Ticket) -> Profile | None:
     return next((profile for profile in Profile if profile == ticket.profile), None)
 
 
-async def _look_at(attempt: Attempt, identifier: str, *, pinned_id: str | None) -> tuple[tuple[Reason, ...], Inventory]:
-    """Steps 3 and 4: every reason in the person to refuse, and what is registered for them."""
+async def _look_at(
+    attempt: Attempt, identifier: str, *, named: str | None, pinned_id: str | None
+) -> tuple[tuple[Reason, ...], Inventory]:
+    """Steps 3 and 4: every reason in the person to refuse, and what is registered for them.
+
+    `named` is the identifier if it is a ticket's: one that leads to somebody else by the next reading is a change.
+    """
     directory = attempt.directory
     try:
         person = await directory.person(identifier)
@@ -149,44 +172,39 @@ async def _look_at(attempt: Attempt, identifier: str, *, pinned_id: str | None) 
             directory.standing(person.id), directory.inventory(person.id), _last_reset(attempt, person.id)
         )
     except PersonNotFound:
-        return (Reason.USER_NOT_FOUND,), Inventory(())
+        return _judge_person(attempt, None, named, pinned_id), Inventory(())
     attempt.listed(StepName.INVENTORY_READ, current)
-    return _judge_person(attempt, person, standing, pinned_id, latest), current
+    attempt.read(current)
+    attempt.audit.note(EntryKind.FACTS, statements.person_facts(person.id, standing, latest))
+    return _judge_person(attempt, PersonFacts(person, standing, latest, attempt.claim.now()), named, pinned_id), current
 
 
-async def _confirm_person(attempt: Attempt, person_id: str) -> tuple[frozenset[str], tuple[Reason, ...]]:
-    """By what identifiers the person is known now, and every reason in them to refuse."""
+async def _look_again(attempt: Attempt, person_id: str) -> PersonFacts | None:
+    """The bound person as of now; None when the directory has them no more."""
+    directory = attempt.directory
     try:
         person, standing, latest = await together(
-            attempt.directory.person(person_id),
-            attempt.directory.standing(person_id),
-            _last_reset(attempt, person_id),
+            directory.person(person_id), directory.standing(person_id), _last_reset(attempt, person_id)
         )
     except PersonNotFound:
-        attempt.claim.stage(_nobody_judged)
-        return frozenset(), (Reason.USER_NOT_FOUND,)
-    names = frozenset({person.id.casefold(), person.user_principal_name.casefold()})
-    return names, _judge_person(attempt, person, standing, person_id, latest)
+        return None
+    attempt.audit.note(EntryKind.FACTS, statements.person_facts(person.id, standing, latest))
+    return PersonFacts(person, standing, latest, attempt.claim.now())
 
 
-def _judge_person(
-    attempt: Attempt, person: Person, standing: Standing, pinned_id: str | None, latest: Reset | None
-) -> tuple[Reason, ...]:
-    facts = PersonFacts(person, standing, pinned_id, latest.at if latest else None, attempt.claim.now())
-    verdicts: tuple[Verdict, ...] = guardrails.ask(guardrails.PERSON_RULES, facts, _limits(attempt))
-    attempt.judged(verdicts)
-    return guardrails.refusals(verdicts)
+def _judge_person(attempt: Attempt, seen: PersonFacts | None, named: str | None, pinned_id: str | None) -> tuple[Reason, ...]:
+    """Every reason in the person to refuse; of one who is not there nothing more is asked."""
+    reasons = _ask(attempt, SUBJECT_RULES, SubjectFacts(seen.person if seen else None, named, pinned_id))
+    if seen is None:
+        attempt.unasked(PERSON_RULES)
+        return reasons
+    return (*reasons, *_ask(attempt, PERSON_RULES, seen))
 
 
-def _nobody_judged(record: Record) -> Record:
-    """Who is gone has no verdicts any more."""
-    about_persons = {rule.name for rule in guardrails.PERSON_RULES}
-    return replace(record, verdicts=tuple(one for one in record.verdicts if one.rule not in about_persons))
-
-
-async def _last_reset(attempt: Attempt, person_id: str) -> Reset | None:
+async def _last_reset(attempt: Attempt, person_id: str) -> datetime | None:
     counted = await attempt.app.ledger.read(person_id)
-    return await brakes.last_reset(attempt.app, counted.latest, attempt.record.id)
+    last = await brakes.last_reset(attempt.app, counted.latest, attempt.record)
+    return last.at if last else None
 
 
 async def foresee(attempt: Attempt, made: plan.Plan) -> str | None:

@@ -5,14 +5,16 @@ import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from shared import journal
+from shared import journal, statements
+from shared.audit import Audit
 from shared.claim import Claim
 from shared.model import Note, WaitingFor
 from shared.ports import Forbidden, RequestQueue, TicketDesk, TicketNotFound, Unavailable
+from shared.receipt import EntryKind
 from shared.record import Owed, OwedKind
 
 log = structlog.get_logger()
@@ -28,18 +30,27 @@ def event_content(event: Mapping[str, Any]) -> str:
     return json.dumps(event)
 
 
-async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None) -> timedelta | None:
-    """Tells what is owed, as far as the other side listens; how long it asks to be left alone, if it does.
+class Delivery(NamedTuple):
+    """What was told, and how long the other side asks to be left alone, if it does."""
 
-    Changes are staged: the caller commits. A note that may stand on the ticket already is looked for by its marker first.
+    told: list[Owed]
+    retry_after: timedelta | None
+
+
+async def deliver(claim: Claim, audit: Audit, queue: RequestQueue, desk: TicketDesk | None) -> Delivery:
+    """Tells what is owed, as far as the other side listens.
+
+    Changes are staged and entries noted: the caller commits, and writes them. A note that may stand on the ticket already is
+    looked for by its marker first.
     """
     owed = claim.record.owed
     waits: list[timedelta] = []
+    told: list[Owed] = []
 
     async def tell(one: Owed, telling: Awaitable[bool]) -> bool:
         """Whether the other side can be told more now."""
         try:
-            told = await telling
+            heard = await telling
         except (Unavailable, Forbidden, TimeoutError) as error:
             log.warning("delivery.later", request_id=claim.record.id, owed=one.kind, cause=str(error))
             claim.stage(lambda record: journal.undelivered(record, one))
@@ -54,10 +65,15 @@ async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None) ->
             claim.stage(lambda record: journal.undelivered(record, one))
             return False
         now = claim.now()
-        claim.stage(lambda record: journal.delivered(record, one, now) if told else journal.undeliverable(record, one))
+        if heard:
+            told.append(one)
+            audit.note(EntryKind.TOLD, statements.told(one), one.attempt)
+        claim.stage(lambda record: journal.delivered(record, one, now) if heard else journal.undeliverable(record, one))
         return True
 
     async def publish(one: Owed) -> bool:
+        if one.told:
+            return True
         async with asyncio.timeout(PATIENCE_SECONDS):
             await queue.publish(json.loads(one.content))
         return True
@@ -65,6 +81,8 @@ async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None) ->
     async def write(one: Owed, until: float) -> bool:
         ticket = claim.record.ticket
         assert ticket is not None
+        if one.told:
+            return True
         if desk is None:
             raise Unavailable(WaitingFor.TICKET_SYSTEM, "not reachable now, or not configured any more")
         try:
@@ -85,7 +103,7 @@ async def deliver(claim: Claim, queue: RequestQueue, desk: TicketDesk | None) ->
                 return
 
     await asyncio.gather(tell_desk(), *(tell(one, publish(one)) for one in owed if not one.kind.is_note))
-    return max(waits, default=None)
+    return Delivery(told, max(waits, default=None))
 
 
 def _may_stand(claim: Claim, one: Owed) -> bool:

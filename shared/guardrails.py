@@ -1,6 +1,6 @@
 """Whom and what it refuses. Each rule is one question over facts, with its reason; `True` means: refuse.
 
-Rules come in three stages, by what must have been read to ask them, and all of a stage are asked. Facts are complete by their
+Rules come in stages, by what must have been read to ask them, and all of a stage are asked. Facts are complete by their
 types: a stage whose facts could not be read is not asked, and then nothing is allowed. More rules are added here, beside their
 like, in the order of `model.Reason`; each says in words what its answer rests on, and has its place in docs/threat-model.md.
 """
@@ -8,6 +8,7 @@ like, in the order of `model.Reason`; each says in words what its answer rests o
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.model import PRECEDENCE, Approval, Person, Profile, Reason, Standing, Ticket, Verdict
 from shared.record import Pins
@@ -68,12 +69,23 @@ class TicketFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectFacts:
+    """`person` is whom the directory has, None when nobody. `identifier` is what the ticket calls them now, None without one.
+
+    `pinned_id` is who was bound at the first reading, None when nobody was.
+    """
+
+    person: Person | None
+    identifier: str | None
+    pinned_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PersonFacts:
     """`last_reset` is when another request last reset this person, None when that is longer ago than anybody asks."""
 
     person: Person
     standing: Standing
-    pinned_id: str | None
     last_reset: datetime | None
     now: datetime
 
@@ -107,6 +119,12 @@ def table_not_for_reset(event: EventFacts, limits: Limits) -> bool:
 
 
 # ---- the ticket
+
+
+def ticket_not_found(ticket: Ticket | None, limits: Limits) -> bool:
+    """There is no such ticket, its number belongs to another, or we are not shown it."""
+    del limits
+    return ticket is None
 
 
 def ticket_profile_not_allowed(facts: TicketFacts, limits: Limits) -> bool:
@@ -194,13 +212,30 @@ def ticket_subject_missing(facts: TicketFacts, limits: Limits) -> bool:
     return not facts.ticket.requested_for or not facts.ticket.subject
 
 
-# ---- the person
+# ---- who the subject is
 
 
-def subject_changed(facts: PersonFacts, limits: Limits) -> bool:
+def _leads_to(person: Person, identifier: str | None) -> bool:
+    """Whether the person is known by this identifier now; by none at all nobody else is meant."""
+    return identifier is None or identifier.casefold() in {person.id.casefold(), person.user_principal_name.casefold()}
+
+
+def subject_changed(facts: SubjectFacts, limits: Limits) -> bool:
     """The identifier now leads to another person than at the first reading."""
     del limits
-    return facts.pinned_id is not None and facts.person.id != facts.pinned_id
+    if facts.person is None:
+        return False
+    bound_to_another = facts.pinned_id is not None and facts.person.id != facts.pinned_id
+    return bound_to_another or not _leads_to(facts.person, facts.identifier)
+
+
+def user_not_found(facts: SubjectFacts, limits: Limits) -> bool:
+    """The directory has no such person."""
+    del limits
+    return facts.person is None
+
+
+# ---- the person
 
 
 def user_guest(facts: PersonFacts, limits: Limits) -> bool:
@@ -267,6 +302,13 @@ def _origin(person: Person) -> str:
     return "synchronised from on-premises, which is fine: its methods are in the cloud" if person.synced else "a cloud account"
 
 
+def _subject(facts: SubjectFacts) -> str:
+    who = facts.person.id if facts.person else "nobody"
+    bound = f"bound to {facts.pinned_id}" if facts.pinned_id else "not bound yet"
+    elsewhere = facts.person is not None and not _leads_to(facts.person, facts.identifier)
+    return f"{who}, {bound}" + (", the ticket's identifier leads elsewhere" if elsewhere else "")
+
+
 type Question[F] = Callable[[F, Limits], bool]
 type Words[F] = Callable[[F, Limits], str]
 
@@ -302,6 +344,9 @@ EVENT_RULES: tuple[Rule[EventFacts], ...] = (
         table_not_for_reset,
         lambda e, li: f"{e.ticket_table or 'no table'} of {_words(li.ticket_tables)}",
     ),
+)
+TICKET_FOUND_RULES: tuple[Rule[Ticket | None], ...] = (
+    Rule(Reason.TICKET_NOT_FOUND, ticket_not_found, lambda t, _: f"{t.ref.table} {t.ref.sys_id}" if t else "none is shown to us"),
 )
 TICKET_RULES: tuple[Rule[TicketFacts], ...] = (
     Rule(
@@ -354,12 +399,11 @@ TICKET_RULES: tuple[Rule[TicketFacts], ...] = (
         lambda t, _: f"{t.ticket.requested_for or 'nobody'}, {'with' if t.ticket.subject else 'without'} an identifier",
     ),
 )
+SUBJECT_RULES: tuple[Rule[SubjectFacts], ...] = (
+    Rule(Reason.TICKET_CHANGED, subject_changed, lambda s, _: _subject(s)),
+    Rule(Reason.USER_NOT_FOUND, user_not_found, lambda s, _: s.person.id if s.person else "nobody"),
+)
 PERSON_RULES: tuple[Rule[PersonFacts], ...] = (
-    Rule(
-        Reason.TICKET_CHANGED,
-        subject_changed,
-        lambda p, _: f"{p.person.id}, {'bound to ' + p.pinned_id if p.pinned_id else 'not bound yet'}",
-    ),
     Rule(Reason.USER_GUEST, user_guest, lambda p, _: "a guest" if p.person.guest else f"a member, {_origin(p.person)}"),
     Rule(Reason.USER_DISABLED, user_disabled, lambda p, _: "enabled" if p.person.enabled else "disabled"),
     Rule(Reason.USER_PROTECTED, protected_user, lambda p, li: f"{p.person.id}; {len(li.protected_users)} are protected"),
@@ -393,7 +437,9 @@ PERSON_RULES: tuple[Rule[PersonFacts], ...] = (
     ),
 )
 
-RULES: tuple[Rule[EventFacts] | Rule[TicketFacts] | Rule[PersonFacts], ...] = (*EVENT_RULES, *TICKET_RULES, *PERSON_RULES)
+ABOUT_TICKET: tuple[Rule[Any], ...] = (*TICKET_FOUND_RULES, *TICKET_RULES)
+ABOUT_PERSON: tuple[Rule[Any], ...] = (*SUBJECT_RULES, *PERSON_RULES)
+RULES: tuple[Rule[Any], ...] = (*EVENT_RULES, *ABOUT_TICKET, *ABOUT_PERSON)
 
 
 def ask[F](rules: tuple[Rule[F], ...], facts: F, limits: Limits) -> tuple[Verdict, ...]:

@@ -4,7 +4,9 @@ import hashlib
 import json
 import re
 
-from shared.model import Cause, Event
+from shared.model import Cause, Event, TicketRef
+
+_DEAD_LETTER = "dl-"
 
 
 def _digest(*parts: str) -> str:
@@ -13,9 +15,11 @@ def _digest(*parts: str) -> str:
 
 def request_id(event: Event) -> str:
     """32 hex digits: of the ticket when there is one, else of the event's `(source, id)`."""
-    if event.ticket:
-        return _digest("ticket", event.ticket.system, event.ticket.table, event.ticket.sys_id)
-    return event_request_id(event.cause)
+    return ticket_request_id(event.ticket) if event.ticket else event_request_id(event.cause)
+
+
+def ticket_request_id(ref: TicketRef) -> str:
+    return _digest("ticket", ref.system, ref.table, ref.sys_id)
 
 
 def event_request_id(cause: Cause) -> str:
@@ -24,6 +28,15 @@ def event_request_id(cause: Cause) -> str:
 
 def is_request_id(text: str) -> bool:
     return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+
+def dead_letter_id(*parts: str) -> str:
+    """Of the message itself, so that what is put aside again is the same letter; not to be taken for a request's id."""
+    return f"{_DEAD_LETTER}{_digest('dead-letter', *parts)}"
+
+
+def is_dead_letter_id(text: str) -> bool:
+    return text.startswith(_DEAD_LETTER) and is_request_id(text.removeprefix(_DEAD_LETTER))
 
 
 def event_key(cause: Cause) -> str:

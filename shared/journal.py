@@ -6,10 +6,11 @@
 A lease lies across the states: whoever holds it works on the request, or delivers what it still owes.
 """
 
+from collections.abc import Container
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.model import PRECEDENCE, LeftAlone, Mode, Outcome, Reason, Removal, Status, Verdict, WaitingFor
+from shared.model import PRECEDENCE, RETENTION, LeftAlone, Mode, Outcome, Reason, Removal, Status, Verdict, WaitingFor
 from shared.record import Lease, Outage, Owed, OwedKind, Pins, Record, RemovalEntry, StepName, StepTaken
 
 TRIES = 5  # claims that end in nothing we can name, before the first removal
@@ -20,7 +21,10 @@ PUT_BACK_EVERY = timedelta(minutes=5)
 STEPS_KEPT = 200
 LONGEST_DELAY = timedelta(days=6)  # the queue allows 7 days
 BACKOFF_FIRST, BACKOFF_LONGEST = timedelta(seconds=5), timedelta(minutes=10)
-WITHOUT_LIMIT = frozenset({WaitingFor.RATE_LIMIT, WaitingFor.BREAKER, WaitingFor.PAUSED})  # only a human or the hour ends them
+REMOTE = frozenset({WaitingFor.GRAPH, WaitingFor.TICKET_SYSTEM})
+FOR_A_HUMAN = frozenset({WaitingFor.BREAKER, WaitingFor.PAUSED})  # only somebody who turns a switch ends these
+WITHOUT_LIMIT = FOR_A_HUMAN | {WaitingFor.RATE_LIMIT}  # and only the hour this one
+UNFINISHED = timedelta(minutes=15)  # from the first intent on; then somebody should look at what keeps it
 
 
 class StaleFacts(Exception):
@@ -38,19 +42,23 @@ def may_claim(record: Record, now: datetime) -> bool:
     """Whether there is something to do now, and nobody is at it."""
     if record.lease is not None and now < record.lease.until + CLOCK_SKEW:
         return False
-    if record.next_try_at is not None and now < record.next_try_at:
-        return False
+    if record.next_try_at is not None:
+        return now >= record.next_try_at and has_something_left(record)
+    return has_something_left(record) and held_for(record) is None
+
+
+def has_something_left(record: Record) -> bool:
+    """Whether the request is to be worked on, or something of it is to be told."""
     return record.is_open or bool(record.owed)
 
 
 def claim(record: Record, owner: str, now: datetime, lease: timedelta, mode: Mode) -> Record:
-    """The request is `owner`'s until the lease ends. An attempt not begun in earnest is downgraded when dry runs are in force."""
+    """The request is `owner`'s until the lease ends. An attempt not acted on is downgraded when dry runs are in force."""
     assert may_claim(record, now)
     claimed = replace(record, lease=Lease(owner, now + lease), next_try_at=None, put_back_at=None, updated_at=now)
     if not record.is_open:
         return claimed
-    begun = record.change_begun
-    downgraded = mode is Mode.DRY_RUN and record.mode is Mode.ENFORCE and not begun
+    downgraded = mode is Mode.DRY_RUN and record.mode is Mode.ENFORCE and not record.acted_on
     return replace(
         claimed,
         status=Status.RUNNING,
@@ -68,12 +76,14 @@ def renew(record: Record, now: datetime, lease: timedelta) -> Record:
 
 def due_at(record: Record) -> datetime | None:
     """When the sweep should put the request's message on the queue again; None when nothing will be left undone without it."""
-    if not record.is_open and not record.owed:
+    if not has_something_left(record):
         return None
     if record.lease is not None:
         due = record.lease.until + CLOCK_SKEW
     elif record.next_try_at is not None:
-        due = record.next_try_at + PICKED_UP_AFTER / 2
+        due = record.next_try_at + (PICKED_UP_AFTER / 2 if has_wake_up(record) else timedelta())
+    elif held_for(record) is not None:
+        return None
     else:
         due = record.attempts_opened[-1] + PICKED_UP_AFTER
     return max(due, record.put_back_at + PUT_BACK_EVERY) if record.put_back_at else due
@@ -81,6 +91,46 @@ def due_at(record: Record) -> datetime | None:
 
 def put_back(record: Record, now: datetime) -> Record:
     return replace(record, put_back_at=now)
+
+
+def has_wake_up(record: Record) -> bool:
+    """Whether a message comes back by itself at the next try: where many may wait for long, the sweep alone wakes them."""
+    return record.waiting_for not in WITHOUT_LIMIT
+
+
+# ---- held: waiting for a human, without a message
+
+
+def held_for(record: Record) -> WaitingFor | None:
+    """The switch that nobody has turned back yet; the sweep lets go of the request once it is off."""
+    held = record.status is Status.WAITING and record.waiting_for in FOR_A_HUMAN
+    return record.waiting_for if held else None
+
+
+def held_since(record: Record) -> datetime:
+    """The longest asked for is let go first."""
+    return record.attempts_opened[-1]
+
+
+def resume(record: Record, now: datetime) -> Record:
+    """The switch is off: the request may go on as soon as a worker has its message."""
+    return replace(let_go(record), status=Status.ACCEPTED, waiting_for=None, next_try_at=now, updated_at=now)
+
+
+def moved_on(record: Record, waiting_for: WaitingFor, now: datetime) -> Record:
+    """The switch is off, and the other one is on; since when it waits for a human is not forgotten."""
+    outages = (replace(one, service=waiting_for) if one.service in FOR_A_HUMAN else one for one in record.outages)
+    return replace(record, waiting_for=waiting_for, outages=tuple(outages), updated_at=now)
+
+
+def woken(record: Record, at: datetime) -> Record:
+    """A request that is held is woken to tell something, and for nothing else."""
+    return replace(record, next_try_at=at) if held_for(record) else record
+
+
+def still_telling(record: Record, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:
+    """The attempt waits, and what could not be told is told with its next try: who is held is woken for that."""
+    return woken(record, _next_telling(record.owed, retry_after, now, jitter)) if record.owed else record
 
 
 # ---- waiting
@@ -103,7 +153,7 @@ def wait(
     """The attempt goes on later. `waiting_for` None: after an error that nobody has a name for, which counts as a try.
 
     Before the first removal it is woken to be given up in time, even if it may not ask again by then. A `Retry-After` of
-    nothing is no reason for a storm.
+    nothing is no reason for a storm. Nobody knows when a human turns a switch: until then the request is held.
     """
     if not record.is_open or (record.status is Status.WAITING and record.updated_at == now):
         return record
@@ -113,16 +163,15 @@ def wait(
     if waiting_for is not None:
         outage = next((one for one in outages if one.service == waiting_for), Outage(waiting_for, now))
         outage = replace(outage, not_before=now + asked if asked else None)
-        # A switch or limit is only met by an attempt that every service has answered.
-        others = () if waiting_for in WITHOUT_LIMIT else tuple(one for one in outages if one.service != waiting_for)
-        outages = (*others, outage)
+        # Nobody has heard of the others meanwhile, save storage: it read the switches before anything else was waited for.
+        outages = (*(one for one in outages if one.service in REMOTE and one.service != waiting_for), outage)
         if not record.removal_begun and waiting_for not in WITHOUT_LIMIT:
             next_try_at = min(next_try_at, max(outage.since + give_up_after, now + BACKOFF_FIRST))
     return replace(
         record,
         status=Status.WAITING,
         waiting_for=waiting_for,
-        next_try_at=next_try_at,
+        next_try_at=None if waiting_for in FOR_A_HUMAN else next_try_at,
         waits=record.waits + 1,
         tries=record.tries if waiting_for is None else 0,
         outages=outages,
@@ -135,6 +184,11 @@ def answered(record: Record, service: WaitingFor) -> Record:
     """A service did what it was asked: its outage, if it had one, is over."""
     outages = tuple(outage for outage in record.outages if outage.service != service)
     return replace(record, outages=outages, waits=record.waits if outages else 0)
+
+
+def all_answered(record: Record) -> Record:
+    """Every service did what it was asked, and still the attempt may not go on: a limit or a switch was met at the end."""
+    return replace(record, outages=())
 
 
 def let_go(record: Record) -> Record:
@@ -164,8 +218,17 @@ def out_of_tries(record: Record) -> bool:
 
 
 def carried_on_for_long(record: Record, now: datetime) -> bool:
-    begun = [entry.intended_at for entry in record.removals if entry.attempt == record.attempt]
-    return bool(begun) and now - min(begun) >= CARRY_ON
+    return _begun_for(record, now) >= CARRY_ON
+
+
+def unfinished(record: Record, now: datetime) -> bool:
+    """Whether what was begun will not have been finished in a quarter of an hour: the next try is later than that."""
+    return _begun_for(record, max(now, record.next_try_at or now)) >= UNFINISHED
+
+
+def _begun_for(record: Record, now: datetime) -> timedelta:
+    """How long ago this attempt first meant a removal; nothing before that."""
+    return now - min((entry.intended_at for entry in record.removals if entry.attempt == record.attempt), default=now)
 
 
 # ---- the attempt
@@ -200,6 +263,11 @@ def judged(record: Record, verdicts: tuple[Verdict, ...]) -> Record:
     """What the rules said last; a rule that is asked again replaces what it said before."""
     rules = {verdict.rule for verdict in verdicts}
     return replace(record, verdicts=(*(one for one in record.verdicts if one.rule not in rules), *verdicts))
+
+
+def unjudged(record: Record, rules: Container[str]) -> Record:
+    """Without what these rules said."""
+    return replace(record, verdicts=tuple(one for one in record.verdicts if one.rule not in rules))
 
 
 def intend(record: Record, removal: Removal, now: datetime) -> Record:
@@ -275,8 +343,25 @@ def owe(record: Record, kind: OwedKind, content: str, now: datetime) -> Record:
 def delivered(record: Record, owed: Owed, now: datetime) -> Record:
     published = StepName.RESULT_PUBLISHED if owed.kind is OwedKind.RESULT else StepName.ALERTED
     name = StepName.TICKET_NOTED if owed.kind.is_note else published
+    return _no_longer_owed(record, owed, name, now)
+
+
+def not_delivered(record: Record, owed: Owed, now: datetime) -> Record:
+    """Seven days were not enough. That is a step: it is not owed again."""
+    return _no_longer_owed(record, owed, StepName.NOT_DELIVERED, now)
+
+
+def _no_longer_owed(record: Record, owed: Owed, name: StepName, now: datetime) -> Record:
+    """What an earlier attempt owed is no step of the present one."""
     told = undeliverable(record, owed)
     return step(told, name, now, owed.kind) if owed.attempt == record.attempt else told
+
+
+def has_told(record: Record, kind: OwedKind) -> bool:
+    """Whether this attempt owes such a thing, has told it, or has given that up."""
+    owes = any(owed.kind is kind and owed.attempt == record.attempt for owed in record.owed)
+    over = (StepName.TICKET_NOTED, StepName.ALERTED, StepName.NOT_DELIVERED)
+    return owes or any(step.name in over and step.detail == kind for step in record.steps)
 
 
 def undeliverable(record: Record, owed: Owed) -> Record:
@@ -291,22 +376,72 @@ def undelivered(record: Record, owed: Owed) -> Record:
     )
 
 
+def unrecorded(record: Record, owed: Owed) -> Record:
+    """It was told, and stays owed until the receipt says so."""
+    others = undeliverable(record, owed).owed
+    return replace(record, owed=(*others, replace(owed, tried=owed.tried + 1, told=True)))
+
+
 def _same(one: Owed, other: Owed) -> bool:
     return (one.kind, one.attempt) == (other.kind, other.attempt)
 
 
 def settle(record: Record, retry_after: timedelta | None, now: datetime, jitter: float) -> Record:
-    """Let go of after delivering: for good when all is told or its time is over, else until the next try.
+    """Let go of after delivering: for good when all is told, else until the next try.
 
     A next attempt that was opened meanwhile may begin.
     """
     if record.is_open:
         return replace(record, lease=None, next_try_at=now, updated_at=now)
-    owed = tuple(one for one in record.owed if now - one.since < CARRY_ON)
-    if not owed:
-        return replace(record, owed=(), lease=None, next_try_at=None, message=None, updated_at=now)
-    delay = retry_after or backoff(max(one.tried for one in owed), jitter)
-    return replace(record, owed=owed, lease=None, next_try_at=now + min(delay, LONGEST_DELAY), updated_at=now)
+    if not record.owed:
+        return replace(record, lease=None, next_try_at=None, message=None, updated_at=now)
+    return replace(record, lease=None, next_try_at=_next_telling(record.owed, retry_after, now, jitter), updated_at=now)
+
+
+def _next_telling(owed: tuple[Owed, ...], retry_after: timedelta | None, now: datetime, jitter: float) -> datetime:
+    return now + min(retry_after or backoff(max(one.tried for one in owed), jitter), LONGEST_DELAY)
+
+
+def overdue(record: Record, now: datetime) -> tuple[Owed, ...]:
+    """What could not be told in seven days."""
+    return tuple(one for one in record.owed if now - one.since >= CARRY_ON)
+
+
+# ---- what has ended, and is kept long enough
+
+
+def is_final(record: Record) -> bool:
+    """Done for ever: the person was reset."""
+    return record.outcome is Outcome.DONE and record.mode is Mode.ENFORCE
+
+
+def forget_at(record: Record) -> datetime | None:
+    """When what need not hold for ever may go; None while something is left to do, or when it has gone."""
+    if has_something_left(record) or record.forgotten_at is not None or record.ended_at is None:
+        return None
+    return record.ended_at + RETENTION
+
+
+def forget(record: Record, now: datetime) -> Record:
+    """What stays is what a copy is answered with, and what binds a next attempt: pins, what is gone, and the inventory to that.
+
+    Who was meant is known by the object id alone from then on: a message's request, which had no other name for them, is over.
+    """
+    due = forget_at(record)
+    if due is None or now < due:
+        return record
+    gone = {(entry.type, entry.id) for entry in record.removals}
+    named = tuple(method for method in record.inventory or () if not is_final(record) or (method.type, method.id) in gone)
+    return replace(
+        record,
+        subject=None,
+        requested_by=None,
+        inventory=named if gone else None,
+        verdicts=(),
+        steps=(),
+        outages=(),
+        forgotten_at=now,
+    )
 
 
 def check(record: Record) -> Record:
@@ -323,7 +458,8 @@ def check(record: Record) -> Record:
             "something left to do and no message": record.message is None and (record.is_open or bool(record.owed)),
             "a removal that the first inventory did not hold": any((r.type, r.id) not in inventory for r in record.removals),
             "a removal in a dry run": record.mode is Mode.DRY_RUN and record.removal_begun,
-            "neither ticket nor subject": (record.ticket is None) == (record.subject is None),
+            "neither ticket nor subject": record.forgotten_at is None and (record.ticket is None) == (record.subject is None),
+            "not forgotten": record.forgotten_at is not None and (has_something_left(record) or record.subject is not None),
         }.items()
         if found
     ]

@@ -4,8 +4,10 @@ All times are aware UTC datetimes. Names are those of Microsoft Graph, ServiceNo
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+RETENTION = timedelta(days=90)  # how long what has ended is remembered in full
 
 
 class Mode(StrEnum):
@@ -93,6 +95,10 @@ class AlertKind(StrEnum):
     METHOD_REGISTERED = "method-registered"
     BREAKER_OPENED = "breaker-opened"
     AUTHENTICATION_FAILURES = "authentication-failures"
+    DEAD_LETTER = "dead-letter"
+    RESET_UNFINISHED = "reset-unfinished"
+    NOT_DELIVERED = "not-delivered"
+    INTERNAL_ERROR = "internal-error"
 
 
 PRECEDENCE: dict[Reason, int] = {reason: place for place, reason in enumerate(Reason)}
@@ -315,3 +321,71 @@ class Switches:
 
     pause: Switch | None = None
     breaker: Switch | None = None
+
+
+# ---- what nothing could be made of, and what operators order
+
+
+class How(StrEnum):
+    """What an operator did about a dead letter."""
+
+    REOPENED = "reopened"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    how: How
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be processed, whole. `detail` says why in our words, and repeats nothing of it.
+
+    `announced`: its alert is out and its sender is answered. `request_id` and `ticket` are None where they cannot be told.
+    """
+
+    id: str
+    reason: Reason
+    detail: str
+    text: str
+    first_seen: datetime
+    request_id: str | None = None
+    ticket: TicketRef | None = None
+    announced: bool = False
+    resolution: Resolution | None = None
+
+    @property
+    def forget_at(self) -> datetime | None:
+        """When its text may go; None while nothing was done about it, or when it has gone."""
+        return self.resolution.at + RETENTION if self.resolution and self.text else None
+
+
+class OrderKind(StrEnum):
+    REOPEN = "reopen"
+    DISCARD = "discard"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator wants done to `target`: the id of a request or of a dead letter."""
+
+    id: str
+    what: OrderKind
+    target: str
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReply:
+    """What became of an order: whether it is so now, in a sentence, and of which request."""
+
+    done: bool
+    said: str
+    at: datetime
+    request_id: str | None = None

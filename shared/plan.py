@@ -56,13 +56,15 @@ _PREFERENCES = {"microsoftAuthenticator": "push", "softwareOath": "oath", MOBILE
 class Plan:
     """`removals` in the order in which Graph will accept them; `left_alone` what stays, and why.
 
-    `staying` are those that stay and can be a default: a passkey or Windows Hello key cannot.
+    `staying` are those that stay and can be a default: a passkey or Windows Hello key cannot. `listed_again` can be one too: they
+    are gone already, and are listed by lag, or because the person has registered them again.
     """
 
     removals: tuple[Removal, ...]
     left_alone: tuple[LeftAlone, ...]
     default: str | None = None
     staying: tuple[Method, ...] = ()
+    listed_again: tuple[Method, ...] = ()
 
     @property
     def deadlocked(self) -> bool:
@@ -79,9 +81,8 @@ class Plan:
 
     @property
     def other_default(self) -> str | None:
-        """A default to choose so that the present one may be deleted: what stays, else what goes last."""
-        staying = next((_PREFERENCES[_kind(method)] for method in self.staying if _kind(method) in _PREFERENCES), None)
-        return staying or preferable(self.removals, self.default)
+        """A default to choose so that the present one may be deleted: what stays, else what goes last, else what is back."""
+        return _preference(self.staying) or preferable(self.removals, self.default) or _preference(self.listed_again)
 
     def with_default(self, default: str) -> "Plan":
         """The same plan after the default was changed."""
@@ -113,7 +114,12 @@ def in_order(removals: Iterable[Removal], default: str | None) -> tuple[Removal,
 def preferable(removals: Iterable[Removal], default: str | None) -> str | None:
     """Another default to choose, so that the present one may be deleted before it: what will be deleted last, if there is any."""
     others = [removal.method for removal in in_order(removals, None) if not _is_default(removal.method, default)]
-    return next((_PREFERENCES[_kind(method)] for method in reversed(others) if _kind(method) in _PREFERENCES), None)
+    return _preference(reversed(others))
+
+
+def _preference(methods: Iterable[Method]) -> str | None:
+    """The default that the first of these methods which can be one stands for."""
+    return next((_PREFERENCES[_kind(method)] for method in methods if _kind(method) in _PREFERENCES), None)
 
 
 def make_plan(
@@ -147,9 +153,11 @@ def make_plan(
                 removals.append(Removal(method, Action.DEACTIVATE))
         else:
             removals.append(Removal(method))
-    stays = {(one.type, one.id) for one in left if one.type in PARITY}
-    staying = tuple(method for key, method in now.items() if key in stays and method.active is not False)
-    return Plan(in_order(removals, current.default), tuple(left), current.default, staying)
+    stays = {(one.type, one.id) for one in left}
+    can_be_default = {key: method for key, method in now.items() if method.type in PARITY and method.active is not False}
+    staying = tuple(method for key, method in can_be_default.items() if key in stays)
+    listed_again = tuple(method for key, method in can_be_default.items() if key in gone)
+    return Plan(in_order(removals, current.default), tuple(left), current.default, staying, listed_again)
 
 
 def _why_left(method: Method, now: Method | None, profile: Profile, accepted_at: datetime) -> Why | None:

@@ -10,11 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from shared.model import (
+    DeadLetter,
     Inventory,
     Note,
+    Order,
+    OrderReply,
     Person,
     Removal,
     Reset,
+    Resolution,
     Standing,
     Switch,
     Switches,
@@ -34,6 +38,10 @@ class Unavailable(Exception):
         self.waiting_for = waiting_for
         self.cause = cause
         self.retry_after = retry_after
+
+
+class NotLetIn(Unavailable):
+    """Storage does not let our identity do it. It is waited for like an outage: whoever gives the role loses nothing."""
 
 
 class Forbidden(Exception):
@@ -73,6 +81,15 @@ class Removed:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The answer to any other change. `done`: it is as was asked; else refused for now (`400`)."""
+
+    done: bool
+    status: int
+    request_id: str | None = None
+
+
 class Directory(Protocol):
     """Microsoft Graph for the length of one invocation. Every method may raise `Unavailable` or `Forbidden`."""
 
@@ -96,16 +113,16 @@ class Directory(Protocol):
         """Application permissions that our token is seen to lack for these calls; empty also when it cannot be seen."""
         ...
 
-    async def prefer(self, person_id: str, method: str) -> bool:
-        """Whether the default method is now `method` (a value of `userPreferredMethodForSecondaryAuthentication`)."""
+    async def prefer(self, person_id: str, method: str) -> Changed:
+        """The default method is now `method` (a value of `userPreferredMethodForSecondaryAuthentication`), if that can be."""
         ...
 
     async def remove(self, person_id: str, removal: Removal) -> Removed:
         """One method deleted or deactivated, or refused for now. `Forbidden` leaves it untouched."""
         ...
 
-    async def revoke_sessions(self, person_id: str) -> str | None:
-        """Sign-in sessions are revoked; Graph's request id."""
+    async def revoke_sessions(self, person_id: str) -> Changed:
+        """Sign-in sessions are revoked."""
         ...
 
 
@@ -155,12 +172,56 @@ class Journal(Protocol):
     async def due(self, now: datetime, limit: int) -> tuple[str, ...]:
         """Ids of requests whose `due_at` has passed, longest due first. One read when there is nothing to do.
 
-        With a `now` far ahead: the requests that have something left to do.
+        With a `now` far ahead: the requests that have something left to do, save those that are held.
         """
+        ...
+
+    async def held(self, waiting_for: WaitingFor, limit: int) -> tuple[str, ...]:
+        """Ids of requests that are held for this switch, longest first. One read when there are none."""
+        ...
+
+    async def expired(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Ids of requests whose `forget_at` has passed, those that ended first come first. One read when there are none."""
+        ...
+
+    async def remains(self, request_id: str) -> str:
+        """What stands in place of a record that is `Unreadable`: its document as it is, whatever that says; "" without one."""
+        ...
+
+    async def give_up(self, request_id: str) -> None:
+        """The request is in no list any longer, whatever its record says: it is left to a human."""
         ...
 
     async def ping(self) -> None:
         """Returns when the journal answers."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """What could not be processed, until an operator has done something about it, and afterwards."""
+
+    async def keep(self, letter: DeadLetter) -> DeadLetter:
+        """The letter is on record, as it was the first time. One that was resolved before this was first seen lies open again."""
+        ...
+
+    async def announced(self, letter: DeadLetter) -> None:
+        """The letter is marked as announced; nothing when it was resolved since."""
+        ...
+
+    async def resolved(self, letter_id: str, resolution: Resolution) -> bool:
+        """The letter is resolved so; False when there is none, or it was resolved otherwise, and then nothing is changed."""
+        ...
+
+    async def find(self, letter_id: str) -> DeadLetter | None:
+        """The letter as it is now; `Unreadable` when somebody else has written to it."""
+        ...
+
+    async def listed(self, limit: int, *, resolved: bool = False) -> tuple[DeadLetter, ...]:
+        """Letters that nothing was done about, or those that something was; of either, those seen first come first."""
+        ...
+
+    async def forget(self, now: datetime, limit: int) -> int:
+        """Letters whose `forget_at` has passed are without their text; how many were looked at. One read when there are none."""
         ...
 
 
@@ -202,7 +263,10 @@ class Control(Protocol):
         ...
 
     async def turn(self, name: SwitchName, switch: Switch) -> bool:
-        """The switch is as given, and its change on record; False when it was in that position, and then nothing is changed."""
+        """The switch is as given, and its change on record; False when it was in that position, and then nothing is changed.
+
+        It was turned no later than the store says: whoever turns it may have a clock that is ahead.
+        """
         ...
 
     async def announced(self, name: SwitchName, switch: Switch) -> None:
@@ -212,6 +276,72 @@ class Control(Protocol):
     async def changes(self, limit: int) -> tuple[SwitchChange, ...]:
         """The last changes, latest first."""
         ...
+
+
+class Orders(Protocol):
+    """What operators want done, beside the switches: who may turn those may order, and the app carries it out."""
+
+    async def give(self, order: Order) -> None:
+        """The order is on record, and waits to be carried out."""
+        ...
+
+    async def waiting(self, limit: int) -> tuple[Order, ...]:
+        """Orders that wait, oldest first. What cannot be understood is nobody's order."""
+        ...
+
+    async def settled(self, order: Order, reply: OrderReply) -> None:
+        """The order stays on record with this reply, and waits no longer; with an earlier one, if it has that."""
+        ...
+
+    async def reply(self, order: Order) -> OrderReply | None:
+        """What became of it; None while it waits."""
+        ...
+
+
+class Receipts(Protocol):
+    """The audit trail of each request, as bytes to which can only be added."""
+
+    async def read(self, request_id: str) -> bytes:
+        """All of a request's receipt; b"" when there is none."""
+        ...
+
+    async def append(self, request_id: str, data: bytes, at: int) -> None:
+        """`data` follows the first `at` bytes, which are all that there was; else `Conflict`, and nothing is changed."""
+        ...
+
+    async def listed(self) -> tuple[str, ...]:
+        """Ids of all requests that have a receipt."""
+        ...
+
+    async def ping(self) -> None:
+        """Returns when the store of receipts answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A message that was put aside, by us or by the host.
+
+    `encoded`: it is base64 of UTF-8 text, as messages are, and `text` is what that says; else `text` is what the queue holds.
+    `receipt` is the adapter's own.
+    """
+
+    text: str
+    encoded: bool
+    inserted_at: datetime
+    receipt: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """About how many messages a queue holds, hidden ones too, and since when the next one that is visible, if there is one."""
+
+    queue: str
+    messages: int
+    oldest: datetime | None
+
+
+LARGEST_MESSAGE = 49_152  # bytes of text on a queue, before base64
 
 
 class RequestQueue(Protocol):
@@ -225,6 +355,18 @@ class RequestQueue(Protocol):
 
     async def publish(self, event: dict[str, Any]) -> None:
         """The CloudEvent is durably on `mfa-results`."""
+        ...
+
+    async def poisoned(self, limit: int) -> tuple[Poisoned, ...]:
+        """Messages on `mfa-requests-poison`, hidden from now on for a minute; up to 32."""
+        ...
+
+    async def buried(self, message: Poisoned) -> None:
+        """The message is off `mfa-requests-poison`; one that was hidden for too long stays."""
+        ...
+
+    async def depths(self) -> tuple[Depth, ...]:
+        """How full each queue is; one that is not there is empty."""
         ...
 
     async def ping(self) -> None:

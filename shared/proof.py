@@ -1,16 +1,17 @@
 """Step 9 of an attempt: what is registered now decides what may be said."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 from typing import NoReturn
 
 import structlog
 
-from shared import plan
+from shared import decision, plan
 from shared.attempt import Attempt
-from shared.decision import ticket_refusals
 from shared.model import Inventory, LeftAlone, Method, Outcome, Profile, Reason, WaitingFor, Why
+from shared.parallel import together
 from shared.ports import Unavailable
 from shared.record import StepName
 from shared.removal import Failures
@@ -41,6 +42,7 @@ async def read_back(attempt: Attempt, first: tuple[Method, ...], failures: Failu
                 break
             if not seen.still_there or not patient:
                 attempt.listed(StepName.READ_BACK, listing)
+                attempt.read(listing, back=True)
                 reasons = _reasons(attempt, failures, seen)
                 await _end(attempt, reasons, seen.left_alone, withdrawn=await withdrawn)
             if pause is None:
@@ -73,9 +75,17 @@ async def _withdrawn(attempt: Attempt) -> bool:
     """Whether the ticket would by now be refused; what cannot be read is not said."""
     if attempt.record.ticket is None or attempt.desk is None or not attempt.record.removal_begun:
         return False
+    ticket, person = await together(
+        _if_read(attempt, attempt.desk.read(attempt.record.ticket)),
+        _if_read(attempt, attempt.directory.person(attempt.subject_id)),
+    )
+    return ticket is not None and decision.withdrawn(attempt, ticket, person)
+
+
+async def _if_read[T](attempt: Attempt, reading: Awaitable[T]) -> T | None:
+    """What was read, None when nothing was."""
     try:
-        ticket = await attempt.desk.read(attempt.record.ticket)
+        return await reading
     except Exception as error:  # noqa: BLE001 nothing of it may keep the attempt from its end
         log.warning("ticket.not-looked-at-again", request_id=attempt.record.id, error=type(error).__name__)
-        return False
-    return bool(ticket_refusals(attempt, ticket))
+        return None

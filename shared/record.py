@@ -21,6 +21,7 @@ from shared.model import (
     Verdict,
     WaitingFor,
 )
+from shared.receipt import Anchor
 
 
 class StepName(StrEnum):
@@ -41,6 +42,7 @@ class StepName(StrEnum):
     TICKET_NOTED = "ticket-noted"
     RESULT_PUBLISHED = "result-published"
     ALERTED = "alerted"
+    NOT_DELIVERED = "not-delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,9 @@ class OwedKind(StrEnum):
     PRIVILEGED_ALERT = AlertKind.PRIVILEGED_SUBJECT
     PROTECTED_ALERT = AlertKind.PROTECTED_SUBJECT
     METHOD_ALERT = AlertKind.METHOD_REGISTERED
+    UNFINISHED_ALERT = AlertKind.RESET_UNFINISHED
+    NOT_DELIVERED_ALERT = AlertKind.NOT_DELIVERED
+    INTERNAL_ERROR_ALERT = AlertKind.INTERNAL_ERROR
 
     @property
     def is_note(self) -> bool:
@@ -108,13 +113,17 @@ class OwedKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Something that the outside has still to be told. `content` is the finished JSON of the note or event."""
+    """Something that the outside has still to be told. `content` is the finished JSON of the note or event.
+
+    `told`: it was, and only the receipt does not say so yet.
+    """
 
     kind: OwedKind
     attempt: int
     content: str
     since: datetime
     tried: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,7 @@ class Record:
     lease: Lease | None = None
     put_back_at: datetime | None = None
     dry_runs: tuple[datetime, ...] = ()  # which of `attempts_opened` were accepted as such
+    reopened_by: str | None = None  # the operator's order that opened this attempt
 
     pins: Pins = Pins()
     facts_read_at: datetime | None = None
@@ -172,7 +182,9 @@ class Record:
     would_remove: tuple[RemovalEntry, ...] = ()
     left_alone: tuple[LeftAlone, ...] = ()
     ended_at: datetime | None = None
+    receipt: Anchor | None = None  # of the outcome
     owed: tuple[Owed, ...] = ()
+    forgotten_at: datetime | None = None  # since then only what must hold for ever is kept
 
     @property
     def is_open(self) -> bool:
@@ -180,12 +192,20 @@ class Record:
 
     @property
     def removal_begun(self) -> bool:
-        """A removal counts as made once its intent is journaled: from then on this attempt is carried to its end."""
+        """A removal counts as made once its intent is journaled: the contract's "first removal".
+
+        From then on nobody may be left half stripped: tries are not counted, outages and missing permissions are outlasted for
+        seven days, and a withdrawal is only noted.
+        """
         return any(entry.attempt == self.attempt for entry in self.removals)
 
     @property
-    def change_begun(self) -> bool:
-        """Something was changed for the person in this attempt: a removal is meant, or their sessions are revoked."""
+    def acted_on(self) -> bool:
+        """What was decided has been felt: a removal has begun or, where nothing was to be removed, sessions are revoked.
+
+        It is not decided again, held back by a switch, or called a dry run. With sessions alone nobody is half stripped, so
+        patience ends as it does before the first removal.
+        """
         return self.removal_begun or self.revoked_at is not None
 
     @property

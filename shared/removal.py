@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from shared import journal
+from shared import journal, statements
 from shared.attempt import Attempt
 from shared.claim import LeaseLost
 from shared.model import Reason, Removal, WaitingFor
@@ -75,9 +75,10 @@ async def _one_pass(attempt: Attempt, removals: Sequence[Removal], failures: Fai
     """Each removal is tried once; those that Graph refuses for now come back."""
     refused = []
     for removal in removals:
-        await attempt.claim.commit(_intent(attempt, removal))
+        what = statements.removal(removal)
+        await attempt.intend(what, _intent(attempt, removal))
         try:
-            answer = await attempt.directory.remove(attempt.subject_id, removal)
+            answer = await attempt.answer(what, attempt.directory.remove(attempt.subject_id, removal))
         except Forbidden as error:
             log.warning("removal.forbidden", request_id=attempt.record.id, type=removal.method.type, cause=error.cause)
             failures.forbidden = True
@@ -101,28 +102,29 @@ def _intent(attempt: Attempt, removal: Removal) -> Callable[[Record], Record]:
 
 async def prefer(attempt: Attempt, target: str) -> bool:
     """Whether the default is now `target`; False also where we may not say so."""
-    await attempt.claim.commit()
+    what = statements.change_of_default(target)
+    await attempt.intend(what)
     try:
-        changed = await attempt.directory.prefer(attempt.subject_id, target)
+        answer = await attempt.answer(what, attempt.directory.prefer(attempt.subject_id, target))
     except Forbidden:
         return False
-    if changed:
+    if answer.done:
         attempt.step(StepName.DEFAULT_CHANGED, target)
-    return changed
+    return answer.done
 
 
 async def revoke(attempt: Attempt, failures: Failures) -> None:
     """Step 8; also when there was nothing to remove."""
     if not attempt.app.settings.revoke_sessions or attempt.record.revoked_at is not None:
         return
-    if not attempt.record.removal_begun:
-        await attempt.claim.commit()  # to whom this is done is known before it is done
+    what = statements.REVOCATION
+    await attempt.intend(what, known=attempt.record.removal_begun)  # to whom this is done is known before it is done
     try:
-        request_id = await attempt.directory.revoke_sessions(attempt.subject_id)
+        answer = await attempt.answer(what, attempt.directory.revoke_sessions(attempt.subject_id))
     except Forbidden as error:
         log.warning("revocation.forbidden", request_id=attempt.record.id, cause=error.cause)
         failures.forbidden = True
         return
     now = attempt.claim.now()
     attempt.claim.stage(lambda record: replace(journal.answered(record, WaitingFor.GRAPH), revoked_at=now))
-    attempt.step(StepName.SESSIONS_REVOKED, None, request_id)
+    attempt.step(StepName.SESSIONS_REVOKED, None, answer.request_id)

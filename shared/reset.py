@@ -6,8 +6,8 @@
 4. Read inventory and standing.                             9. Read back, with patience.
 5. Decide and plan.                                        10. Record the outcome with everything it owes.
 
-It may be cut off anywhere and taken up by another worker: what matters is in the journal before it happens. Up to step 6 nothing
-has been changed and everything is read anew; from the first intent on, the attempt is carried to its end.
+It may be cut off anywhere and taken up by another worker: what matters is in journal and receipt before it happens. Up to step 6
+nothing has been changed and everything is read anew; from the first intent on, the attempt is carried to its end.
 """
 
 from dataclasses import replace
@@ -25,8 +25,10 @@ from shared.removal import prefer, remove, revoke
 
 async def perform(attempt: Attempt) -> NoReturn:
     """Ends by raising `Ended`, or whatever keeps the attempt from ending."""
-    begun = attempt.record.change_begun
-    current = await attempt.directory.inventory(attempt.subject_id) if begun else await decide(attempt)
+    begun = attempt.record.acted_on
+    attempt.audit.forget()
+    attempt.audit.read_ahead()
+    current = await _listed(attempt) if begun else await decide(attempt)
     first = current.methods if attempt.record.inventory is None else attempt.record.inventory
     attempt.claim.stage(lambda record: replace(record, inventory=first if record.inventory is None else record.inventory))
     for entry in plan.effected(current, attempt.record.removals):
@@ -38,7 +40,7 @@ async def perform(attempt: Attempt) -> NoReturn:
         return plan.make_plan(first, listing, record.removals, record.profile, record.accepted_at)
 
     async def replan() -> Plan:
-        return planned(await attempt.directory.inventory(attempt.subject_id))
+        return planned(await _listed(attempt))
 
     made = planned(current)
     if not begun:
@@ -52,6 +54,12 @@ async def perform(attempt: Attempt) -> NoReturn:
     await read_back(attempt, first, failures, current if came_to_read_back else None)
 
 
+async def _listed(attempt: Attempt) -> Inventory:
+    listing = await attempt.directory.inventory(attempt.subject_id)
+    attempt.read(listing)
+    return listing
+
+
 async def _ready(attempt: Attempt, made: Plan) -> Plan:
     """A plan that is not known to fail, just confirmed and counted. A dry run ends here; a default in the way is changed."""
     attempt.step(StepName.DECIDED, f"{len(made.removals)} to remove, {len(made.left_alone)} to leave")
@@ -61,6 +69,7 @@ async def _ready(attempt: Attempt, made: Plan) -> Plan:
         would = tuple(RemovalEntry(one.method.type, one.method.id, one.action, number, now) for one in made.removals)
         await attempt.end(Outcome.DONE, Reason.DRY_RUN, would_remove=would, left_alone=made.left_alone)
     await brakes.count(attempt.app, attempt.record, await confirm(attempt))
+    attempt.decided()
     if target is None:
         return made
     if not await prefer(attempt, target):

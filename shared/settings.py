@@ -32,11 +32,12 @@ NO_PROOF = frozenset(
     }
 )
 HOST_STORAGE = "AzureWebJobsStorage"
-_CONNECTION_PARTS = ("accountName", "blobServiceUri", "queueServiceUri", "tableServiceUri", "credential", "clientId")
+_ADDRESSES = ("accountName", "blobServiceUri", "queueServiceUri", "tableServiceUri")
 _DURATION = re.compile(r"P(?=.)(\d{1,4}D)?(T(?=.)(\d{1,5}H)?(\d{1,6}M)?(\d{1,7}S)?)?")
-_SYS_ID = re.compile(r"[0-9a-f]{32}")
+_SYS_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _RECORD_NAME = re.compile(r"(?!\.{1,2}$)[0-9A-Za-z._-]{1,64}")  # records that ship with ServiceNow have names like "glide.maint"
 _OBJECT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_CLIENT_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _SOURCE = re.compile(r"[!-~]{1,256}")
 _SECONDS: TypeAdapter[timedelta] = TypeAdapter(timedelta)
@@ -50,6 +51,7 @@ class Connection:
     connection_string: str | None = field(default=None, repr=False)
     queue_url: str | None = None
     table_url: str | None = None
+    blob_url: str | None = None
     client_id: str | None = None
 
 
@@ -89,19 +91,18 @@ class SettingsInvalid(Exception):
 
 
 class _Reader:
-    """Reads one setting after another and collects what is wrong. A blank setting is an absent one."""
+    """Reads each setting once, and collects which are given and what is wrong. A blank setting is an absent one."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
+        self.given: set[str] = set()
         self.problems: dict[str, str] = {}
 
-    def text(self, name: str) -> str | None:
-        return self._environment.get(name, "").strip() or None
-
     def value[T](self, name: str, default: T, parse: Callable[[str], T]) -> T:
-        text = self.text(name)
-        if text is None:
+        text = self._environment.get(name, "").strip()
+        if not text:
             return default
+        self.given.add(name)
         try:
             return parse(text)
         except ValueError as error:
@@ -209,36 +210,45 @@ def _matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
     return parse
 
 
+_field_name = _matching(_FIELD, "a field name")
+
+
 def _words[T](each: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
     return lambda text: tuple(each(word) for word in text.split())
 
 
+def _record_name(text: str) -> str:
+    """A sys_id in the lower case in which ServiceNow gives it; a name of its own as it is."""
+    if not _RECORD_NAME.fullmatch(text):
+        raise ValueError("is not a sys_id")
+    return text.lower() if _SYS_ID.fullmatch(text) else text
+
+
 def _catalog_items(text: str) -> frozenset[str]:
-    return ANY if text == "*" else frozenset(_words(_matching(_SYS_ID, "sys_ids of 32 hex digits, or *"))(text))
+    return ANY if text == "*" else frozenset(_words(_matching(_SYS_ID, "sys_ids of 32 hex digits, or *"))(text.lower()))
 
 
 def _connection(reader: _Reader, name: str) -> Connection:
     """The connection `name`: its value, or `name__…` for the managed identity. Azurite's shorthand is understood too."""
-    text = reader.text(name)
-    if text is not None:
-        reader.value(name, None, _connection_string)
-        return Connection(name, connection_string=text)
-    parts = {part: reader.text(f"{name}__{part}") for part in _CONNECTION_PARTS}
-    credential, account = parts["credential"], parts["accountName"]
-    if not any(parts[part] for part in ("accountName", "queueServiceUri", "tableServiceUri", "blobServiceUri")):
-        reader.problems[name] = "is missing"
-    if credential not in (None, "managedidentity"):
-        reader.problems[f"{name}__credential"] = "is not managedidentity"
+    connection_string = reader.value(name, None, _connection_string)
+    if name in reader.given:
+        return Connection(name, connection_string)
+    account = reader.value(f"{name}__accountName", None, str)
+    reader.value(f"{name}__credential", None, _matching(re.compile("managedidentity"), "managedidentity"))
+    client_id = reader.value(f"{name}__clientId", None, _matching(_CLIENT_ID, "a client id"))
 
     def service(kind: str) -> str | None:
         named = account is not None and re.fullmatch(r"[a-z0-9]{3,24}", account)
         derived = f"https://{account}.{kind}.core.windows.net" if named else None
         return reader.value(f"{name}__{kind}ServiceUri", derived, _service_url)
 
-    return Connection(name, None, service("queue"), service("table"), parts["clientId"])
+    queue_url, table_url, blob_url = service("queue"), service("table"), service("blob")
+    if reader.given.isdisjoint(f"{name}__{part}" for part in _ADDRESSES):
+        reader.problems[name] = "is missing"
+    return Connection(name, None, queue_url, table_url, blob_url, client_id)
 
 
-def _connection_string(text: str) -> None:
+def _connection_string(text: str) -> str:
     """As the storage SDKs read it: `UseDevelopmentStorage=true`, or an account with a key or a signature."""
     parts = [part.partition("=") for part in text.strip(";").split(";")]
     fields = {name.strip().lower(): value for name, _, value in parts}
@@ -248,6 +258,7 @@ def _connection_string(text: str) -> None:
     signed = "sharedaccesssignature" in fields and addressed
     if not (development or keyed or signed) or not all(equals for _, equals, _ in parts):
         raise ValueError("is not a storage connection string")
+    return text
 
 
 def _base64(text: str) -> bool:
@@ -266,16 +277,13 @@ def _service_url(text: str) -> str:
     return text
 
 
-def _ticket_system(reader: _Reader) -> TicketSystem | None:
+def _ticket_system(reader: _Reader, proof_field: str | None, approver_group: str | None) -> TicketSystem | None:
     url = reader.value("SERVICENOW_URL", None, _root)
-    field_name = _matching(_FIELD, "a field name")
     audience = reader.value("SERVICENOW_AUDIENCE", None, _matching(re.compile(r"[!-~]{1,512}"), "an audience"))
-    user_field = reader.value("SERVICENOW_USER_FIELD", "user_name", field_name)
-    profile_field = reader.value("SERVICENOW_PROFILE_FIELD", None, field_name)
-    proof_field = reader.value("PROOF_FIELD", None, field_name)
-    approver_group = reader.value("APPROVER_GROUP", None, _matching(_RECORD_NAME, "a sys_id"))
+    user_field = reader.value("SERVICENOW_USER_FIELD", "user_name", _field_name)
+    profile_field = reader.value("SERVICENOW_PROFILE_FIELD", None, _field_name)
     done_state = reader.value("SERVICENOW_DONE_STATE", None, _matching(re.compile(r"-?[0-9a-z_]{1,40}"), "a state value"))
-    if reader.text("SERVICENOW_URL") is None:
+    if "SERVICENOW_URL" not in reader.given:
         return None
     if audience is None:
         reader.problems.setdefault("SERVICENOW_AUDIENCE", "is required with SERVICENOW_URL")
@@ -286,7 +294,9 @@ def load(environment: Mapping[str, str]) -> Settings:
     """The settings, complete and consistent; else `SettingsInvalid` with every problem."""
     reader = _Reader(environment)
     mode = reader.value("MODE", Mode.DRY_RUN, _one_of(Mode))
-    ticket_system = _ticket_system(reader)
+    proof_field = reader.value("PROOF_FIELD", None, _field_name)
+    approver_group = reader.value("APPROVER_GROUP", None, _record_name)
+    ticket_system = _ticket_system(reader, proof_field, approver_group)
     journal_name = reader.value(
         "JOURNAL_CONNECTION", HOST_STORAGE, _matching(re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}"), "the name of a connection")
     )
@@ -296,19 +306,19 @@ def load(environment: Mapping[str, str]) -> Settings:
         reader.problems.setdefault(queues.name, "names no queue service")
     if journal.connection_string is None and journal.table_url is None:
         reader.problems.setdefault(journal.name, "names no table service")
+    if journal.connection_string is None and journal.blob_url is None:
+        reader.problems.setdefault(journal.name, "names no blob service")
     catalog_items = reader.value("SERVICENOW_CATALOG_ITEMS", frozenset[str](), _catalog_items)
     if mode is Mode.ENFORCE and ticket_system and not catalog_items:
         reader.problems.setdefault("SERVICENOW_CATALOG_ITEMS", "is required in enforce when SERVICENOW_URL is set")
-    proof_field = reader.text("PROOF_FIELD")
     proof_accepted = _set(reader, "PROOF_ACCEPTED", (), _proof)
-    if proof_field and not reader.text("PROOF_ACCEPTED"):
-        reader.problems.setdefault("PROOF_ACCEPTED", "is required with PROOF_FIELD")
-    if reader.text("PROOF_ACCEPTED") and not proof_field:
-        reader.problems.setdefault("PROOF_FIELD", "is required with PROOF_ACCEPTED")
+    for name, other in (("PROOF_ACCEPTED", "PROOF_FIELD"), ("PROOF_FIELD", "PROOF_ACCEPTED")):
+        if other in reader.given and name not in reader.given:
+            reader.problems[name] = f"is required with {other}"
     settings = Settings(
         mode=mode,
         graph_endpoint=reader.value("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root),
-        client_id=reader.value("AZURE_CLIENT_ID", None, _matching(re.compile(r"[0-9A-Za-z-]{1,64}"), "a client id")),
+        client_id=reader.value("AZURE_CLIENT_ID", None, _matching(_CLIENT_ID, "a client id")),
         queues=queues,
         journal=journal,
         webhook_keys=reader.value("WEBHOOK_KEYS", (), _words(parse_key)),
@@ -325,8 +335,8 @@ def load(environment: Mapping[str, str]) -> Settings:
             catalog_items=catalog_items,
             approvals_required=reader.value("APPROVALS_REQUIRED", 1, _count),
             approval_max_age=reader.value("APPROVAL_MAX_AGE", timedelta(hours=72), _duration),
-            approver_group=reader.text("APPROVER_GROUP"),
-            integration_user=reader.value("SERVICENOW_INTEGRATION_USER", None, _matching(_RECORD_NAME, "a sys_id")),
+            approver_group=approver_group,
+            integration_user=reader.value("SERVICENOW_INTEGRATION_USER", None, _record_name),
             proof_field=proof_field,
             proof_accepted=proof_accepted,
             protected_users=_set(reader, "PROTECTED_USERS", (), _object_id),

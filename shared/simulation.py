@@ -4,17 +4,31 @@ The same rules over the same ports as an attempt, in the same order. What an att
 not read, and then nothing is said to be allowed.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import uuid4
 
 from shared import admission, brakes, guardrails, identity, intake, plan, velocity
 from shared.admission import Taken
 from shared.app import App
-from shared.decision import profile_of
-from shared.guardrails import EVENT_RULES, PERSON_RULES, TICKET_RULES, EventFacts, PersonFacts, Rule, TicketFacts
+from shared.decision import ticket_facts
+from shared.guardrails import (
+    ABOUT_PERSON,
+    ABOUT_TICKET,
+    EVENT_RULES,
+    PERSON_RULES,
+    SUBJECT_RULES,
+    TICKET_FOUND_RULES,
+    TICKET_RULES,
+    EventFacts,
+    PersonFacts,
+    Rule,
+    SubjectFacts,
+    TicketFacts,
+)
 from shared.model import (
     PRECEDENCE,
     Cause,
@@ -27,7 +41,6 @@ from shared.model import (
     Reason,
     Removal,
     Reset,
-    Ticket,
     TicketRef,
     Verdict,
     WaitingFor,
@@ -133,7 +146,7 @@ class _Look:
         self._profile = Profile.REQUIRE_REREGISTER
         self._taken: Taken | None = None
         self._record: Record | None = None
-        self._ticket: Ticket | None = None
+        self._ticket: TicketFacts | None = None
         self._ref: TicketRef | None = None
         self._person: Person | None = None
         self._counted: Counted | None = None
@@ -152,40 +165,41 @@ class _Look:
         """Even where the event is refused the person is looked at: whoever asks wants to know everything that is in the way."""
         self._profile = asked.profile
         self._ask(EVENT_RULES, EventFacts(timedelta(), asked.source, None, asked.profile))
-        self._skip(Stage.TICKET, TICKET_RULES, "asked without a ticket")
+        self._skip(Stage.TICKET, ABOUT_TICKET, "asked without a ticket")
         cause = Cause(asked.source, uuid4().hex)
         record = self._admit(Event(cause, self._now, "", subject=asked.subject, profile=asked.profile), None)
-        await self._look_at(record, asked.subject)
+        await self._look_at(record, asked.subject, named=None)
         await self._look_at_brakes(record)
 
     async def by_ticket(self, asked: ByTicket) -> None:
         self._ask(EVENT_RULES, EventFacts(timedelta(), intake.WEBHOOK_SOURCE, asked.table, None))
         record = await self._look_at_ticket(asked)
         if record is None:
-            self._skip(Stage.PERSON, PERSON_RULES, "no ticket leads to a person")
-        elif self._ticket is None or self._ticket.subject is None:
-            self._skip(Stage.PERSON, PERSON_RULES, "the ticket leads to nobody")
+            self._skip(Stage.PERSON, ABOUT_PERSON, "no ticket leads to a person")
+        elif self._ticket is None or (identifier := self._ticket.ticket.subject) is None:
+            self._skip(Stage.PERSON, ABOUT_PERSON, "the ticket leads to nobody")
         else:
-            await self._look_at(record, self._ticket.subject)
+            await self._look_at(record, identifier, named=identifier)
         await self._look_at_brakes(record)
 
     async def _look_at_ticket(self, asked: ByTicket) -> Record | None:
         """The request that the ticket's rules were asked for; None when they could not be."""
         desk = self._app.desk() if self._app.desk else None
         if desk is None or self._reasons:
-            self._skip(Stage.TICKET, TICKET_RULES, "the event is refused, so the ticket is not even read")
+            self._skip(Stage.TICKET, ABOUT_TICKET, "the event is refused, so the ticket is not even read")
             return None
         try:
             ref = await self._read("the ticket's number", desk.locate(asked.table, asked.number))
             self._ref = ref
             ticket = await self._read("the ticket", desk.read(ref)) if ref else None
         except TicketNotFound:
-            self._reasons.add(Reason.TICKET_NOT_FOUND)
+            self._ask(TICKET_FOUND_RULES, None)
             self._skip(Stage.TICKET, TICKET_RULES, "there is no such ticket, or there are several, or it may not be read")
             return None
         if ref is None or ticket is None:
-            self._skip(Stage.TICKET, TICKET_RULES, "the ticket could not be read")
+            self._skip(Stage.TICKET, ABOUT_TICKET, "the ticket could not be read")
             return None
+        self._ask(TICKET_FOUND_RULES, ticket)
         event = Event(Cause(intake.WEBHOOK_SOURCE, uuid4().hex), self._now, "", ticket=ref)
         found = await self._read("the journal", self._app.journal.find(identity.request_id(event)))
         if found is None:
@@ -193,17 +207,18 @@ class _Look:
             return None
         stored, _ = found
         record = self._admit(event, stored.record if stored else None)
-        self._ticket, self._profile = ticket, profile_of(ticket) or self._profile
-        self._ask(TICKET_RULES, self._ticket_facts(record, ticket))
+        self._ticket = facts = ticket_facts(ticket, record.pins, self._now)
+        self._profile = facts.profile or self._profile
+        self._ask(TICKET_RULES, facts)
         return record
 
-    async def _look_at(self, record: Record, identifier: str) -> None:
+    async def _look_at(self, record: Record, identifier: str, *, named: str | None) -> None:
         """The person's rules; what would be removed, and whether we may."""
         directory = self._app.directory()
         try:
             self._person = person = await self._read("the person", directory.person(identifier))
             if person is None:
-                self._skip(Stage.PERSON, PERSON_RULES, "the person could not be read")
+                self._skip(Stage.PERSON, ABOUT_PERSON, "the person could not be read")
                 return
             standing, listed, counted = await together(
                 self._read("roles and groups", directory.standing(person.id)),
@@ -211,22 +226,26 @@ class _Look:
                 self._read("the ledger", self._app.ledger.read(person.id)),
             )
         except PersonNotFound:
-            self._reasons.add(Reason.USER_NOT_FOUND)
+            self._ask(SUBJECT_RULES, SubjectFacts(None, named, record.pins.subject_id))
             self._skip(Stage.PERSON, PERSON_RULES, "the directory has no such person")
             return
+        self._ask(SUBJECT_RULES, SubjectFacts(person, named, record.pins.subject_id))
         self._counted = counted
         before = await self._read("the last reset", self._last_reset(record, counted)) if counted else None
         if standing is None or before is None:
             self._skip(Stage.PERSON, PERSON_RULES, "not all that they rest on could be read")
         else:
             last = max((one.at for one in before), default=None)
-            facts = PersonFacts(person, standing, record.pins.subject_id, last, self._now)
-            self._ask(PERSON_RULES, facts)
+            self._ask(PERSON_RULES, PersonFacts(person, standing, last, self._now))
         if listed is not None:
             await self._foresee(record, directory, listed)
 
     async def _last_reset(self, record: Record, counted: Counted) -> tuple[Reset, ...]:
-        last = await brakes.last_reset(self._app, counted.latest, record.id)
+        try:
+            last = await brakes.last_reset(self._app, counted.latest, replace(record, mode=self._mode))
+        except brakes.UnderWay as other:
+            self._holds.append(Hold(other.waiting_for, other.cause))
+            return ()
         return (last,) if last else ()
 
     async def _foresee(self, record: Record, directory: Directory, listed: Inventory) -> None:
@@ -251,11 +270,11 @@ class _Look:
             return
         opener, approvers = None, frozenset[str]()
         if self._ticket is not None:
-            opener = self._ticket.opened_by
-            approvers = guardrails.approvers(self._ticket_facts(record, self._ticket), self._limits)
+            opener = self._ticket.ticket.opened_by
+            approvers = guardrails.approvers(self._ticket, self._limits)
         reset = Reset(record.id, self._person.id, self._now, velocity.actors(record, opener, approvers))
         held = velocity.held(self._counted.resets, reset, switches, self._limits)
-        if held and held.waiting_for not in {hold.waiting_for for hold in self._holds}:
+        if held and not (waits and waits.waiting_for is held.waiting_for):  # the breaker is said once
             self._holds.append(held)
 
     # ---- what is made of it
@@ -304,7 +323,7 @@ class _Look:
 
     def _begins_nothing(self) -> bool:
         """What is done stays done, what is exhausted waits for an operator, and what has begun is carried to its end."""
-        begun = self._record is not None and self._record.is_open and self._record.removal_begun
+        begun = self._record is not None and self._record.is_open and self._record.acted_on
         return begun or self._taken in (Taken.FINAL, Taken.EXHAUSTED)
 
     @property
@@ -321,15 +340,12 @@ class _Look:
         self._taken, self._record = made.taken, made.record
         return made.record
 
-    def _ticket_facts(self, record: Record, ticket: Ticket) -> TicketFacts:
-        return TicketFacts(ticket, profile_of(ticket), record.pins, self._now)
-
     def _ask[F](self, rules: tuple[Rule[F], ...], facts: F) -> None:
         verdicts = guardrails.ask(rules, facts, self._limits)
         self._verdicts += verdicts
         self._reasons |= set(guardrails.refusals(verdicts))
 
-    def _skip[F](self, stage: Stage, rules: tuple[Rule[F], ...], why: str) -> None:
+    def _skip(self, stage: Stage, rules: Iterable[Rule[Any]], why: str) -> None:
         self._not_asked.append(NotAsked(stage, tuple(rule.name for rule in rules), why))
 
     async def _read[T](self, what: str, call: Awaitable[T]) -> T | None:

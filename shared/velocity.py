@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 
 from shared.guardrails import Limits
 from shared.intake import WEBHOOK_SOURCE
+from shared.journal import CLOCK_SKEW
 from shared.model import Reset, Switches, WaitingFor
 from shared.record import Record
 
 HOUR = timedelta(hours=1)
+KEPT = HOUR + 2 * CLOCK_SKEW  # for a worker whose clock is behind: its hour goes further back than ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ def actors(record: Record, opened_by: str | None, approvers: Iterable[str]) -> t
 def within_hour(resets: Iterable[Reset], now: datetime, *, but: str = "") -> tuple[Reset, ...]:
     """The resets of the last hour, those of request `but` left out."""
     return tuple(one for one in resets if now - one.at < HOUR and one.request_id != but)
+
+
+def with_this(resets: Iterable[Reset], reset: Reset) -> tuple[Reset, ...]:
+    """What the ledger holds once `reset` is counted: longer than anybody counts, and each request once."""
+    others = (one for one in resets if one.request_id != reset.request_id)
+    return (*(one for one in others if reset.at - one.at < KEPT), reset)
 
 
 def held(resets: Iterable[Reset], reset: Reset, switches: Switches, limits: Limits) -> Hold | None:

@@ -14,15 +14,17 @@ from contextlib import AsyncExitStack
 import structlog
 from azure.data.tables.aio import TableClient
 from azure.identity.aio import ManagedIdentityCredential
+from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared import settings
 from shared.adapters import graph, telemetry
 from shared.adapters.clock import SystemClock
 from shared.adapters.queues import StorageQueues
+from shared.adapters.receipts import CONTAINER, BlobReceipts
 from shared.adapters.servicenow import ServiceNowClient, ServiceNowDesk
-from shared.adapters.storage import PATIENCE
-from shared.adapters.tables import CONTROL_TABLE, TABLE, TableControl, TableJournal, TableLedger
+from shared.adapters.storage import PATIENCE, heed
+from shared.adapters.tables import CONTROL_TABLE, TABLE, TableControl, TableDeadLetters, TableJournal, TableLedger, TableOrders
 from shared.app import App, Unready
 from shared.ports import TicketDesk
 from shared.settings import Connection, Settings, SettingsInvalid
@@ -34,7 +36,9 @@ log = structlog.get_logger()
 
 def _credential(client_id: str | None) -> ManagedIdentityCredential:
     """One retry: a token endpoint that does not answer is waited for on the queue."""
-    return ManagedIdentityCredential(client_id=client_id, retry_total=1, connection_timeout=5, read_timeout=10)
+    return ManagedIdentityCredential(
+        client_id=client_id, retry_total=1, connection_timeout=5, read_timeout=10, raw_response_hook=heed
+    )
 
 
 def _queue_service(connection: Connection) -> QueueServiceClient:
@@ -51,6 +55,13 @@ def _table(connection: Connection, name: str) -> TableClient:
     return TableClient(connection.table_url, name, credential=_credential(connection.client_id), **PATIENCE)
 
 
+def _container(connection: Connection, name: str) -> ContainerClient:
+    if connection.connection_string is not None:
+        return ContainerClient.from_connection_string(connection.connection_string, name, **PATIENCE)
+    assert connection.blob_url is not None
+    return ContainerClient(connection.blob_url, name, credential=_credential(connection.client_id), **PATIENCE)
+
+
 def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
     """The app on its real adapters, closed with `resources`; `SettingsInvalid` when the environment does not allow it."""
     chosen = settings.load(environment)
@@ -58,7 +69,8 @@ def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
     credential = _credential(chosen.client_id)
     clients = graph.connect(chosen.graph_endpoint, credential)
     table, control, queues = _table(chosen.journal, TABLE), _table(chosen.journal, CONTROL_TABLE), _queue_service(chosen.queues)
-    for close in (credential.close, clients.aclose, table.close, control.close, queues.close):
+    receipts = _container(chosen.journal, CONTAINER)
+    for close in (credential.close, clients.aclose, table.close, control.close, receipts.close, queues.close):
         resources.push_async_callback(close)
     return App(
         settings=chosen,
@@ -66,6 +78,9 @@ def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
         journal=TableJournal(table),
         ledger=TableLedger(table),
         control=TableControl(control),
+        receipts=BlobReceipts(receipts),
+        letters=TableDeadLetters(table),
+        orders=TableOrders(control),
         queue=StorageQueues(queues),
         directory=lambda: graph.GraphDirectory(clients, clock),
         desk=_desk(chosen, credential, clock, resources),

@@ -4,6 +4,7 @@ What each audience learns differs on purpose: work notes and events carry the re
 it cannot hint that somebody is an administrator. Nowhere is there a phone number, a device name or ticket text.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,11 +14,27 @@ from typing import Any
 from shared import guardrails
 from shared.identity import event_request_id
 from shared.intake import WEBHOOK_SOURCE
-from shared.model import AlertKind, Cause, LeftAlone, Mode, Note, Outcome, Profile, Reason, Switch, TicketRef, WaitingFor, Why
-from shared.record import OwedKind, Record, RemovalEntry
+from shared.model import (
+    AlertKind,
+    Cause,
+    DeadLetter,
+    LeftAlone,
+    Mode,
+    Note,
+    Outcome,
+    Profile,
+    Reason,
+    Switch,
+    TicketRef,
+    WaitingFor,
+    Why,
+)
+from shared.receipt import Anchor
+from shared.record import Owed, OwedKind, Record, RemovalEntry
 
 SOURCE = "urn:reregister"
 TYPE = "mfa.reregistration"
+_RECEIPT = "Receipt: "  # what stands before the hash in an outcome note
 
 SENTENCES: dict[Reason, str] = {
     Reason.PAYLOAD_INVALID: "The request was not well formed.",
@@ -90,6 +107,12 @@ def marker(record: Record, kind: OwedKind) -> str:
     return f"[{record.id}#{record.attempt} {kind}]"
 
 
+def told_anchors(activity: str, request_id: str) -> tuple[Anchor, ...]:
+    """The receipts' hashes that stand in the outcome notes of this request, in a ticket with this `activity`."""
+    told = rf"\[{request_id}#\d+ {OwedKind.OUTCOME_NOTE}\] Outcome: (?:(?!\[{request_id}#).)*?{_RECEIPT}([0-9a-f]{{64}})"
+    return tuple(Anchor(found) for found in re.findall(told, activity, re.DOTALL))
+
+
 def start_note(record: Record) -> Note:
     mark = marker(record, OwedKind.START_NOTE)
     how = "as a dry run, so nothing will be changed" if record.mode is Mode.DRY_RUN else f"with profile {record.profile}"
@@ -120,6 +143,8 @@ def outcome_note(record: Record, *, done_state: str | None, withdrawn: bool) -> 
         lines.append(f"Sign-in sessions were revoked at {_clock(record.revoked_at)}.")
     if withdrawn:
         lines.append("The ticket no longer allowed this when it was finished; removal had begun, so it was carried to its end.")
+    if record.receipt:
+        lines.append(f"{_RECEIPT}{record.receipt.hash}")
     comment = None
     if record.mode is not Mode.DRY_RUN:
         done = _COMMENT_NOTHING if record.reason is Reason.NOTHING_TO_REMOVE else _COMMENT_DONE
@@ -172,6 +197,7 @@ def result_event(record: Record) -> dict[str, Any]:
         **_facts(record),
         "removed": [{"type": entry.type, "id": entry.id} for entry in removed(record)],
         "leftAlone": _left_alone(record),
+        **_receipt(record),
     }
     return _event(record.outcome, f"{record.id}#{record.attempt}", record.id, record.ended_at, data)
 
@@ -191,6 +217,8 @@ def _facts(record: Record) -> dict[str, Any]:
         data["ticket"] = _ticket(record.ticket)
     if record.cause.source != WEBHOOK_SOURCE:  # a message: its sender knows it by this
         data["cause"] = _cause(record.cause)
+    if record.reopened_by:
+        data["reopenedBy"] = record.reopened_by
     if record.pins.subject_id:
         data["subjectId"] = record.pins.subject_id
     return data
@@ -198,21 +226,23 @@ def _facts(record: Record) -> dict[str, Any]:
 
 def mismatch_event(record: Record, cause: Cause, now: datetime) -> dict[str, Any]:
     """The refusal of an event whose identity was used before with other content; the first request is not touched."""
-    return _refused_event(record.id, record.attempt, Reason.PAYLOAD_MISMATCH, record.profile, record.mode, cause, now)
+    outcome, reason = Outcome.REFUSED, Reason.PAYLOAD_MISMATCH
+    return _unattempted(outcome, record.id, record.attempt, reason, record.profile, record.mode, cause, now)
 
 
 def invalid_event(cause: Cause, mode: Mode, now: datetime) -> dict[str, Any]:
     """The refusal of a message that has an identity and nothing else that can be read."""
-    return _refused_event(event_request_id(cause), 1, Reason.PAYLOAD_INVALID, Profile.REQUIRE_REREGISTER, mode, cause, now)
+    outcome, reason, profile = Outcome.REFUSED, Reason.PAYLOAD_INVALID, Profile.REQUIRE_REREGISTER
+    return _unattempted(outcome, event_request_id(cause), 1, reason, profile, mode, cause, now)
 
 
-def _refused_event(
-    request_id: str, attempt: int, reason: Reason, profile: Profile, mode: Mode, cause: Cause, now: datetime
+def _unattempted(
+    outcome: Outcome, request_id: str, attempt: int, reason: Reason, profile: Profile, mode: Mode, cause: Cause, now: datetime
 ) -> dict[str, Any]:
-    data = {
+    data: dict[str, Any] = {
         "requestId": request_id,
         "attempt": attempt,
-        "outcome": Outcome.REFUSED,
+        "outcome": outcome,
         "reason": reason,
         "reasons": [reason],
         "profile": profile,
@@ -221,18 +251,73 @@ def _refused_event(
         "removed": [],
         "leftAlone": [],
     }
-    return _event(Outcome.REFUSED, f"{event_request_id(cause)}#{reason}", request_id, now, data)
+    return _event(outcome, f"{event_request_id(cause)}#{reason}", request_id, now, data)
+
+
+# ---- dead letters
+
+NOT_ENCODED = "It is not base64 of UTF-8 text, as the messages on this queue are."
+NOT_ORDERED = "It says that an operator wants a request attempted again, and no operator has ordered that."
+NEVER_TAKEN_IN = "It was given up before anything of it could be remembered."
+BROKEN_RECORD = (
+    "What is stored of this request contradicts itself: somebody else has written to the journal. What was done about it before "
+    "cannot be told, and nothing more will be."
+)
+
+
+def dead_letter_alert(letter: DeadLetter) -> dict[str, Any]:
+    """A message could not be processed, and is kept until somebody has looked; the same id however often it is sent."""
+    data: dict[str, Any] = {"kind": AlertKind.DEAD_LETTER, "deadLetterId": letter.id, "reason": letter.reason}
+    if letter.request_id:
+        data["requestId"] = letter.request_id
+    if letter.ticket:
+        data["ticket"] = _ticket(letter.ticket)
+    event_id = f"{AlertKind.DEAD_LETTER}/{letter.id}#{_iso(letter.first_seen)}"
+    return _event(ALERT, event_id, letter.request_id, letter.first_seen, data)
+
+
+def dead_letter_result(letter: DeadLetter, cause: Cause, mode: Mode) -> dict[str, Any]:
+    """What the sender of a dead letter learns: no attempt was made of it."""
+    if letter.reason is Reason.PAYLOAD_INVALID:
+        return invalid_event(cause, mode, letter.first_seen)
+    outcome, request_id = _outcome(letter), letter.request_id or event_request_id(cause)
+    event = _unattempted(outcome, request_id, 0, letter.reason, Profile.REQUIRE_REREGISTER, mode, cause, letter.first_seen)
+    if letter.ticket:
+        event["data"]["ticket"] = _ticket(letter.ticket)
+    if cause.source == WEBHOOK_SOURCE:
+        del event["data"]["cause"]
+    return event
+
+
+def dead_letter_note(letter: DeadLetter, mode: Mode) -> Note:
+    """What the desk can do. It stands once on a ticket: the next letter about it has an alert of its own."""
+    mark = f"[{letter.request_id}#0 {OwedKind.OUTCOME_NOTE}]"
+    lines = [
+        f"{mark} Outcome: {_outcome(letter)}, reason: {letter.reason}.",
+        f"An event for this ticket could not be processed. {letter.detail}",
+        f"It is kept as dead letter {letter.id} until somebody has looked at it. An operator may have it attempted again "
+        f"(reregister reopen {letter.id}); where that is not possible, a new ticket is needed.",
+    ]
+    return Note(mark, "\n".join(lines), None if mode is Mode.DRY_RUN else f"{_COMMENT_OTHERWISE} {mark}")
+
+
+def _outcome(letter: DeadLetter) -> Outcome:
+    return Outcome.FAILED if letter.reason is Reason.INTERNAL_ERROR else Outcome.REFUSED
 
 
 # ---- alerts: what somebody should look at, whatever becomes of the request
 
 ALERT = "alert"
-_SUBJECT_ALERTS = {Reason.USER_PRIVILEGED: OwedKind.PRIVILEGED_ALERT, Reason.USER_PROTECTED: OwedKind.PROTECTED_ALERT}
+_REASON_ALERTS = {
+    Reason.USER_PRIVILEGED: OwedKind.PRIVILEGED_ALERT,
+    Reason.USER_PROTECTED: OwedKind.PROTECTED_ALERT,
+    Reason.INTERNAL_ERROR: OwedKind.INTERNAL_ERROR_ALERT,
+}
 
 
 def alerts(record: Record) -> dict[OwedKind, dict[str, Any]]:
     """The alerts that an attempt which has ended gives rise to."""
-    kinds = [kind for reason, kind in _SUBJECT_ALERTS.items() if reason in record.reasons]
+    kinds = [kind for reason, kind in _REASON_ALERTS.items() if reason in record.reasons]
     if _registered_since(record):
         kinds.append(OwedKind.METHOD_ALERT)
     return {kind: _alert_event(record, kind) for kind in kinds}
@@ -244,11 +329,30 @@ def _registered_since(record: Record) -> list[LeftAlone]:
 
 def _alert_event(record: Record, kind: OwedKind) -> dict[str, Any]:
     assert record.ended_at is not None
-    data = {"kind": kind, **_facts(record)}
-    del data["outcome"]  # only results say that
+    more: dict[str, Any] = {"reason": record.reason, "reasons": list(record.reasons)}
     if kind is OwedKind.METHOD_ALERT:
-        data["methods"] = [{"type": left.type, "id": left.id} for left in _registered_since(record)]
-    return _event(ALERT, f"{record.id}#{record.attempt}/{kind}", record.id, record.ended_at, data)
+        more["methods"] = [{"type": left.type, "id": left.id} for left in _registered_since(record)]
+    return _request_alert(record, kind, record.ended_at, more)
+
+
+def unfinished_alert(record: Record, now: datetime) -> dict[str, Any]:
+    """A reset that has begun is not finished, and what it waits for: a service, or None after an error without a name."""
+    begun = min(entry.intended_at for entry in record.removals if entry.attempt == record.attempt)
+    more = {"waitingFor": record.waiting_for, "begun": _iso(begun)}
+    return _request_alert(record, OwedKind.UNFINISHED_ALERT, now, more)
+
+
+def not_delivered_alert(record: Record, lost: Iterable[Owed], now: datetime) -> dict[str, Any]:
+    """Notes and events that were given up, each with its attempt. Another loss is another alert."""
+    what = [{"attempt": one.attempt, "what": one.kind} for one in lost]
+    told_apart = "+".join(f"{one['attempt']}-{one['what']}" for one in what)
+    return _request_alert(record, OwedKind.NOT_DELIVERED_ALERT, now, {"notDelivered": what}, f"/{told_apart}")
+
+
+def _request_alert(record: Record, kind: OwedKind, at: datetime, more: Mapping[str, Any], suffix: str = "") -> dict[str, Any]:
+    """Only results say how an attempt ended, and only they have to be understood by senders."""
+    facts = {name: fact for name, fact in _facts(record).items() if name not in ("outcome", "reason", "reasons")}
+    return _event(ALERT, f"{record.id}#{record.attempt}/{kind}{suffix}", record.id, at, {"kind": kind, **facts, **more})
 
 
 def breaker_alert(breaker: Switch) -> dict[str, Any]:
@@ -283,6 +387,11 @@ def _ticket(ref: TicketRef) -> dict[str, str]:
 
 def _cause(cause: Cause) -> dict[str, str]:
     return {"source": cause.source, "id": cause.id}
+
+
+def _receipt(record: Record) -> dict[str, Any]:
+    """Where the outcome stands in the request's receipt."""
+    return {"receipt": {"sequence": record.receipt.sequence, "hash": record.receipt.hash}} if record.receipt else {}
 
 
 def _left_alone(record: Record) -> list[dict[str, str]]:
@@ -338,6 +447,7 @@ def status_body(record: Record) -> dict[str, Any]:
         ],
         "removed": [{"type": entry.type, "id": entry.id} for entry in removed(record)],
         "leftAlone": _left_alone(record),
+        **(_receipt(record) if not record.is_open else {}),
     }
 
 

@@ -4,19 +4,23 @@ Every way in which a turn can end is here; what it does meanwhile is in `reset`.
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, NoReturn
 
 import structlog
 
 from shared import acceptance, brakes, delivery, journal, reset, wording
 from shared.app import App, Unready
 from shared.attempt import Attempt, Ended
+from shared.audit import Audit, NotOnRecord
 from shared.brakes import DecideAgain
 from shared.claim import Claim, LeaseLost
 from shared.journal import StaleFacts
 from shared.model import Outcome, Reason, WaitingFor
 from shared.ports import Forbidden, PersonNotFound, Unavailable, Unreadable
-from shared.record import OwedKind, Record, StepName
+from shared.record import OwedKind, Record
 
 log = structlog.get_logger()
 
@@ -60,29 +64,57 @@ async def handle(app: App | Unready, text: str, inserted_at: datetime | None) ->
 
 
 async def turn(app: App, claim: Claim) -> None:
-    """Afterwards the request has ended and told so, or waits with its next try on the queue."""
+    """Afterwards the request has ended and told so, or waits: it is known what for, and who wakes it."""
     desk = app.desk() if app.desk else None
-    async with claim.held():
+    async with claim.held(), Audit(app, claim.record) as audit:
         if claim.record.is_open:
-            async with Attempt(app, claim, app.directory(), desk) as attempt:
+            async with Attempt(app, claim, audit, app.directory(), desk) as attempt:
                 await _work(app, attempt)
         if claim.record.waiting_for is WaitingFor.TICKET_SYSTEM:
             desk = None
         ended = not claim.record.is_open
-        retry_after = await delivery.deliver(claim, app.queue, desk)
-    if ended:
-        now, jitter = app.clock.now(), app.jitter()
-        owed = claim.record.owed
-        claim.stage(lambda record: journal.settle(record, retry_after, now, jitter))
-        for given_up in set(owed) - set(claim.record.owed):
-            log.error("delivery.given-up", request_id=claim.record.id, attempt=given_up.attempt, owed=given_up.kind)
+        told, retry_after = await delivery.deliver(claim, audit, app.queue, desk)
+        if not await audit.leave():
+            for one in told:
+                claim.stage(partial(journal.unrecorded, owed=one))
+    _give_up_telling(claim)
+    now, jitter = app.clock.now(), app.jitter()
+    let_go = journal.settle if ended else journal.still_telling
+    claim.stage(lambda record: let_go(record, retry_after, now, jitter))
     await claim.commit()
     await _wake_later(app, claim.record)
 
 
+def _note_wait(attempt: Attempt, now: datetime) -> None:
+    """A wait that is long enough for the desk to wonder is told to the ticket; one for a human once it has become so."""
+    record = attempt.record
+    waits_long = record.next_try_at is not None and record.next_try_at - now >= NOTE_WAITS_FROM
+    waits_for_long = any(now - outage.since >= NOTE_WAITS_FROM for outage in record.outages)
+    if waits_long or waits_for_long:
+        attempt.owe_note(OwedKind.WAITING_NOTE, wording.waiting_note)
+    else:
+        attempt.claim.stage(lambda record: journal.woken(record, now + NOTE_WAITS_FROM))
+
+
+def _give_up_telling(claim: Claim) -> None:
+    """What could not be told in seven days is owed no longer, but for an alert that says so: once, and not of itself."""
+    now = claim.now()
+    lost = journal.overdue(claim.record, now)
+    for one in lost:
+        log.error("delivery.given-up", request_id=claim.record.id, attempt=one.attempt, owed=one.kind)
+        claim.stage(partial(journal.not_delivered, owed=one, now=now))
+    if untold := tuple(one for one in lost if one.kind is not OwedKind.NOT_DELIVERED_ALERT and not one.told):
+        _owe_alert(claim, OwedKind.NOT_DELIVERED_ALERT, wording.not_delivered_alert(claim.record, untold, now), now)
+
+
+def _owe_alert(claim: Claim, kind: OwedKind, event: Mapping[str, Any], now: datetime) -> None:
+    content = delivery.event_content(event)
+    claim.stage(lambda record: journal.owe(record, kind, content, now))
+
+
 async def _wake_later(app: App, record: Record) -> None:
     """A message comes back when the request may go on; were it lost, the sweep would put it there a little later."""
-    if record.next_try_at is None or record.message is None:
+    if record.next_try_at is None or record.message is None or not journal.has_wake_up(record):
         return
     try:
         await app.queue.put(record.message, max(record.next_try_at - app.clock.now(), timedelta()))
@@ -91,7 +123,18 @@ async def _wake_later(app: App, record: Record) -> None:
 
 
 async def _work(app: App, attempt: Attempt) -> None:
-    """The attempt has ended, or is staged to wait."""
+    """The attempt has ended, or is staged to wait: also when its end could not be written."""
+    try:
+        await _work_on(app, attempt)
+    except Unavailable as later:
+        if not isinstance(later, NotOnRecord):
+            attempt.claim.discard()
+        log.warning("attempt.end-later", request_id=attempt.record.id, waiting_for=later.waiting_for, cause=later.cause)
+        _wait(app, attempt, later.waiting_for, later.retry_after)
+
+
+async def _work_on(app: App, attempt: Attempt) -> None:
+    """As `_work`; `Unavailable` when the end could not be written."""
     record = attempt.record
     try:
         async with asyncio.timeout(TURN_SECONDS):
@@ -99,20 +142,15 @@ async def _work(app: App, attempt: Attempt) -> None:
                 await attempt.end(Outcome.FAILED, Reason.INTERNAL_ERROR)
             if service := journal.may_not_ask(record, app.settings.give_up_after, app.clock.now()):
                 await attempt.end(Outcome.FAILED, _UNAVAILABLE[service])
-            if not record.change_begun:
+            if not record.acted_on:
                 await _pass_switches(app, attempt)
-            while True:
-                try:
-                    await reset.perform(attempt)
-                except (StaleFacts, DecideAgain):
-                    log.info("attempt.facts-stale", request_id=record.id)
-                    await app.clock.sleep(0)
+            await _perform(app, attempt)
     except Ended:
         return
     except LeaseLost:
         raise
     except Unavailable as later:
-        if later.waiting_for is WaitingFor.STORAGE:
+        if later.waiting_for is WaitingFor.STORAGE and not isinstance(later, NotOnRecord):
             attempt.claim.discard()  # as if we had died here: what matters is in the journal, the rest is learned again
         await _wait_or_give_up(app, attempt, later)
     except TimeoutError:
@@ -140,6 +178,20 @@ async def _work(app: App, attempt: Attempt) -> None:
             _wait(app, attempt, None, None)
 
 
+async def _perform(app: App, attempt: Attempt) -> NoReturn:
+    """As `reset.perform`; what turns out to rest on old facts is decided again."""
+    while True:
+        try:
+            await reset.perform(attempt)
+        except (StaleFacts, DecideAgain):
+            log.info("attempt.facts-stale", request_id=attempt.record.id)
+            await app.clock.sleep(0)
+        except Unavailable as later:
+            if later.waiting_for in journal.WITHOUT_LIMIT:  # a limit, or a switch just turned: every service has answered by then
+                attempt.claim.stage(journal.all_answered)
+            raise
+
+
 async def _pass_switches(app: App, attempt: Attempt) -> None:
     """Neither pause nor breaker is in the way, nor are they waited for any longer."""
     if waits := brakes.hold(await app.control.read(), attempt.record):
@@ -156,13 +208,12 @@ async def _wait_or_give_up(app: App, attempt: Attempt, later: Unavailable, reaso
 
 
 def _wait(app: App, attempt: Attempt, waiting_for: WaitingFor | None, retry_after: timedelta | None) -> None:
-    """The wait is staged; one that is long enough for the desk to wonder is told to the ticket, once."""
+    """The wait is staged, and told to those who may wonder about it."""
     now, jitter = app.clock.now(), app.jitter()
     give_up_after = app.settings.give_up_after
     attempt.claim.stage(lambda record: journal.wait(record, waiting_for, retry_after, now, jitter, give_up_after))
     record = attempt.record
-    waits_long = record.next_try_at is not None and record.next_try_at - now >= NOTE_WAITS_FROM
-    waits_for_long = any(now - outage.since >= NOTE_WAITS_FROM for outage in record.outages)
-    told = any(step.name is StepName.TICKET_NOTED and step.detail == OwedKind.WAITING_NOTE for step in record.steps)
-    if record.ticket and not told and (waits_long or waits_for_long):
-        attempt.owe_note(OwedKind.WAITING_NOTE, wording.waiting_note)
+    if record.ticket and not journal.has_told(record, OwedKind.WAITING_NOTE):
+        _note_wait(attempt, now)
+    if journal.unfinished(record, now) and not journal.has_told(record, OwedKind.UNFINISHED_ALERT):
+        _owe_alert(attempt.claim, OwedKind.UNFINISHED_ALERT, wording.unfinished_alert(record, now), now)

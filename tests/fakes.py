@@ -23,12 +23,16 @@ from shared import journal
 from shared.model import (
     Action,
     Approval,
+    DeadLetter,
     Inventory,
     Method,
     Note,
+    Order,
+    OrderReply,
     Person,
     Removal,
     Reset,
+    Resolution,
     Standing,
     Switch,
     Switches,
@@ -38,11 +42,15 @@ from shared.model import (
     WaitingFor,
 )
 from shared.ports import (
+    LARGEST_MESSAGE,
+    Changed,
     Clock,
     Conflict,
     Counted,
+    Depth,
     Forbidden,
     PersonNotFound,
+    Poisoned,
     Removed,
     Stored,
     SwitchChange,
@@ -57,11 +65,14 @@ from tests.virtual_time import FakeClock, VirtualTimeLoop
 __all__ = [
     "FakeClock",
     "FakeControl",
+    "FakeDeadLetters",
     "FakeDesk",
     "FakeDirectory",
     "FakeJournal",
     "FakeLedger",
+    "FakeOrders",
     "FakeQueue",
+    "FakeReceipts",
     "FakeTicket",
     "VirtualTimeLoop",
 ]
@@ -69,6 +80,9 @@ __all__ = [
 # ---- storage
 
 RESETS_JSON: TypeAdapter[tuple[Reset, ...]] = TypeAdapter(tuple[Reset, ...])
+LETTER_JSON: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
+ORDER_JSON: TypeAdapter[Order] = TypeAdapter(Order)
+REPLY_JSON: TypeAdapter[OrderReply] = TypeAdapter(OrderReply)
 SWITCH_JSON: TypeAdapter[Switch] = TypeAdapter(Switch)
 
 
@@ -79,6 +93,8 @@ class FakeJournal:
         self._calls = calls
         self._documents: dict[str, tuple[bytes, int]] = {}
         self._events: dict[str, SeenEvent] = {}
+        self._scribbled: dict[str, datetime | None] = {}
+        self._given_up: set[str] = set()
         self._versions = 0
 
     async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
@@ -97,12 +113,32 @@ class FakeJournal:
             self._documents[record.id] = document, self._versions
             if seen is not None:
                 self._events[seen.key] = seen
+            self._given_up.discard(record.id)
             return Stored(record, self._versions)
 
     async def due(self, now: datetime, limit: int) -> tuple[str, ...]:
         async with self._calls("journal.due"):
-            due = sorted((at, record.id) for record in self.records() if (at := journal.due_at(record)) and at <= now)
+            due = sorted((at, request_id) for request_id, at in self.due_times().items() if at <= now)
         return tuple(request_id for _, request_id in due[:limit])
+
+    async def held(self, waiting_for: WaitingFor, limit: int) -> tuple[str, ...]:
+        async with self._calls("journal.held", waiting_for):
+            held = sorted((journal.held_since(one), one.id) for one in self.records() if journal.held_for(one) is waiting_for)
+        return tuple(request_id for _, request_id in held if request_id not in self._given_up)[:limit]
+
+    async def expired(self, now: datetime, limit: int) -> tuple[str, ...]:
+        async with self._calls("journal.expired"):
+            times = [(journal.forget_at(record), record.id) for record in self.records()]
+            passed = sorted((at, request_id) for at, request_id in times if at is not None and at <= now)
+        return tuple(request_id for _, request_id in passed if request_id not in self._given_up)[:limit]
+
+    async def remains(self, request_id: str) -> str:
+        async with self._calls("journal.remains", request_id):
+            return self._documents.get(request_id, (b"", 0))[0].decode()
+
+    async def give_up(self, request_id: str) -> None:
+        async with self._calls("journal.give_up", request_id):
+            self._given_up.add(request_id)
 
     async def ping(self) -> None:
         async with self._calls("journal.ping"):
@@ -111,16 +147,33 @@ class FakeJournal:
     def stored(self, request_id: str) -> Stored | None:
         document, version = self._documents.get(request_id, (b"", None))
         try:
-            return Stored(journal.check(RECORD_JSON.validate_json(document)), version) if version else None
-        except journal.IllegalRecord as error:
+            return Stored(journal.check(RECORD_JSON.validate_json(document)), version) if version is not None else None
+        except (ValidationError, journal.IllegalRecord) as error:
             raise Unreadable(str(error)) from error
 
     def spoil(self, record: Record) -> None:
         """Somebody else writes to the journal."""
         self._documents[record.id] = RECORD_JSON.dump_json(record), 0
+        self._scribbled.pop(record.id, None)
+
+    def scribble(self, request_id: str, text: str) -> None:
+        """Somebody else writes to the journal what is no record; its place in the due list stays."""
+        self._scribbled[request_id] = self.due_times().get(request_id)
+        self._documents[request_id] = text.encode(), 0
+
+    def forget(self, request_id: str) -> None:
+        """Somebody else deletes a record."""
+        del self._documents[request_id]
 
     def records(self) -> list[Record]:
-        return [RECORD_JSON.validate_json(document) for document, _ in self._documents.values()]
+        """All that are records."""
+        documents = {name: document for name, (document, _) in self._documents.items() if name not in self._scribbled}
+        return [RECORD_JSON.validate_json(document) for document in documents.values()]
+
+    def due_times(self) -> dict[str, datetime]:
+        """When each request is due that is."""
+        times = {record.id: journal.due_at(record) for record in self.records()} | self._scribbled
+        return {name: at for name, at in times.items() if at is not None and name not in self._given_up}
 
 
 class FakeLedger:
@@ -172,10 +225,101 @@ class FakeLedger:
         return resets, latest
 
 
-class FakeControl:
-    """The switches and every change of them; what is read was JSON in between."""
+class FakeDeadLetters:
+    """Letters by id; what is read was JSON in between."""
 
     def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._documents: dict[str, bytes] = {}
+
+    async def keep(self, letter: DeadLetter) -> DeadLetter:
+        async with self._calls("letters.keep", letter):
+            known = self._letter(letter.id)
+            if known is None or (known.resolution is not None and known.resolution.at < letter.first_seen):
+                self._documents[letter.id] = LETTER_JSON.dump_json(letter)
+            return self._known(letter.id)
+
+    async def announced(self, letter: DeadLetter) -> None:
+        async with self._calls("letters.announced", letter.id):
+            known = self._letter(letter.id)
+            if known is not None and known.resolution is None:
+                self._documents[letter.id] = LETTER_JSON.dump_json(replace(known, announced=True))
+
+    async def resolved(self, letter_id: str, resolution: Resolution) -> bool:
+        async with self._calls("letters.resolved", letter_id, resolution):
+            known = self._letter(letter_id)
+            if known is None or known.resolution not in (None, resolution):
+                return False
+            self._documents[letter_id] = LETTER_JSON.dump_json(replace(known, resolution=resolution))
+            return True
+
+    async def find(self, letter_id: str) -> DeadLetter | None:
+        async with self._calls("letters.find", letter_id):
+            return self._letter(letter_id)
+
+    async def listed(self, limit: int, *, resolved: bool = False) -> tuple[DeadLetter, ...]:
+        async with self._calls("letters.listed", limit, resolved):
+            return tuple([letter for letter in self.letters() if (letter.resolution is not None) is resolved][:limit])
+
+    async def forget(self, now: datetime, limit: int) -> int:
+        async with self._calls("letters.forget"):
+            times = [(letter.forget_at, letter) for letter in self.letters()]
+            passed = [letter for at, letter in times if at is not None and at <= now][:limit]
+            for letter in passed:
+                self._documents[letter.id] = LETTER_JSON.dump_json(replace(letter, text=""))
+            return len(passed)
+
+    def letters(self) -> list[DeadLetter]:
+        """All, those seen first come first."""
+        return sorted(map(self._known, self._documents), key=lambda letter: (letter.first_seen, letter.id))
+
+    def _known(self, letter_id: str) -> DeadLetter:
+        return LETTER_JSON.validate_json(self._documents[letter_id])
+
+    def _letter(self, letter_id: str) -> DeadLetter | None:
+        return self._known(letter_id) if letter_id in self._documents else None
+
+
+class FakeOrders:
+    """Orders with their replies; what is read was JSON in between."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._orders: dict[str, bytes] = {}
+        self._replies: dict[str, bytes] = {}
+
+    async def give(self, order: Order) -> None:
+        async with self._calls("orders.give", order):
+            self.put(order)
+
+    async def waiting(self, limit: int) -> tuple[Order, ...]:
+        async with self._calls("orders.waiting", limit):
+            return self.orders()[:limit]
+
+    async def settled(self, order: Order, reply: OrderReply) -> None:
+        async with self._calls("orders.settled", order, reply):
+            if order.id in self._orders:
+                self._replies.setdefault(order.id, REPLY_JSON.dump_json(reply))
+
+    async def reply(self, order: Order) -> OrderReply | None:
+        async with self._calls("orders.reply", order):
+            return REPLY_JSON.validate_json(self._replies[order.id]) if order.id in self._replies else None
+
+    def put(self, order: Order) -> None:
+        """Somebody has given it."""
+        self._orders.setdefault(order.id, ORDER_JSON.dump_json(replace(order, at=order.at.astimezone(UTC))))
+
+    def orders(self) -> tuple[Order, ...]:
+        """Those that wait, oldest first."""
+        waiting = [ORDER_JSON.validate_json(self._orders[name]) for name in self._orders.keys() - self._replies.keys()]
+        return tuple(sorted(waiting, key=lambda order: (order.at, order.id)))
+
+
+class FakeControl:
+    """The switches and every change of them, by the store's `clock`; what is read was JSON in between."""
+
+    def __init__(self, clock: Clock, calls: Calls) -> None:
+        self._clock = clock
         self._calls = calls
         self._rows: dict[SwitchName, bytes] = {}
         self._changes: list[tuple[SwitchName, bytes]] = []
@@ -207,7 +351,7 @@ class FakeControl:
 
     def put(self, name: SwitchName, switch: Switch) -> None:
         """Somebody has turned the switch."""
-        self._rows[name] = SWITCH_JSON.dump_json(switch)
+        self._rows[name] = SWITCH_JSON.dump_json(replace(switch, at=min(switch.at, self._clock.now())))
         self._changes.append((name, self._rows[name]))
 
     def spoil(self, name: SwitchName) -> None:
@@ -223,29 +367,65 @@ class FakeControl:
             return Switch(on=True, by="unknown", why="this record cannot be understood", at=datetime.fromtimestamp(0, UTC))
 
 
-@dataclass
+class FakeReceipts:
+    """Blobs in memory. `put` is somebody else's hand: it knows no condition."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._blobs: dict[str, bytes] = {}
+
+    async def read(self, request_id: str) -> bytes:
+        async with self._calls("receipts.read", request_id):
+            return self.blob(request_id)
+
+    async def append(self, request_id: str, data: bytes, at: int) -> None:
+        async with self._calls("receipts.append", request_id, data, at):
+            if len(self.blob(request_id)) != at:
+                raise Conflict
+            self.put(request_id, self.blob(request_id) + data)
+
+    async def listed(self) -> tuple[str, ...]:
+        async with self._calls("receipts.listed"):
+            return tuple(self._blobs)
+
+    async def ping(self) -> None:
+        async with self._calls("receipts.ping"):
+            pass
+
+    def blob(self, request_id: str) -> bytes:
+        return self._blobs.get(request_id, b"")
+
+    def put(self, request_id: str, blob: bytes) -> None:
+        self._blobs[request_id] = blob
+
+
+@dataclass(eq=False)
 class Message:
-    """A message on the request queue: hidden until `visible_at`, `dequeued` so many times; a queue tells whole seconds only."""
+    """A message on a queue: hidden until `visible_at`, `dequeued` so many times; a queue tells whole seconds only.
+
+    `encoded`: it is base64, and `text` what that says.
+    """
 
     text: str
     inserted_at: datetime
     visible_at: datetime
     dequeued: int = 0
+    encoded: bool = True
 
 
-LARGEST_MESSAGE = 49_152  # bytes before base64
 LONGEST_DELAY = timedelta(days=7)
 
 
 class FakeQueue:
-    """`messages` on the request queue, `aside` on the poison queue, `results` as published."""
+    """`messages` on the request queue, `poison` on the poison queue, `results` as published."""
 
     def __init__(self, clock: Clock, calls: Calls) -> None:
         self._clock = clock
         self._calls = calls
         self.messages: list[Message] = []
-        self.aside: list[str] = []
+        self.poison: list[Message] = []
         self.results: list[dict[str, Any]] = []
+        self._published_at: datetime | None = None
 
     async def put(self, message: str, delay: timedelta = timedelta()) -> None:
         async with self._calls("queue.put", message, delay):
@@ -253,11 +433,34 @@ class FakeQueue:
 
     async def put_aside(self, message: str) -> None:
         async with self._calls("queue.put_aside", message):
-            self.aside.append(_sized(message))
+            self.set_aside(_sized(message))
 
     async def publish(self, event: dict[str, Any]) -> None:
         async with self._calls("queue.publish", event):
             self.results.append(json.loads(_sized(json.dumps(event))))
+            self._published_at = self._published_at or self._clock.now().replace(microsecond=0)
+
+    async def poisoned(self, limit: int) -> tuple[Poisoned, ...]:
+        async with self._calls("queue.poisoned", limit):
+            now = self._clock.now()
+            visible = [message for message in self.poison if message.visible_at <= now][:limit]
+            for message in visible:
+                message.visible_at = now + timedelta(minutes=1)
+            return tuple(Poisoned(one.text, one.encoded, one.inserted_at, (one, one.visible_at)) for one in visible)
+
+    async def buried(self, message: Poisoned) -> None:
+        async with self._calls("queue.buried", message):
+            theirs, receipt = message.receipt
+            if theirs in self.poison and theirs.visible_at == receipt:
+                self.poison.remove(theirs)
+
+    async def depths(self) -> tuple[Depth, ...]:
+        async with self._calls("queue.depths"):
+            return (
+                self._depth("mfa-requests", self.messages),
+                Depth("mfa-results", len(self.results), self._published_at),
+                self._depth("mfa-requests-poison", self.poison),
+            )
 
     async def ping(self) -> None:
         async with self._calls("queue.ping"):
@@ -270,6 +473,19 @@ class FakeQueue:
         now = self._clock.now()
         self.messages.append(message := Message(_sized(text), now.replace(microsecond=0), now + delay))
         return message
+
+    def set_aside(self, text: str, *, encoded: bool = True) -> None:
+        """The host gives up on this, or we do."""
+        now = self._clock.now()
+        self.poison.append(Message(text, now.replace(microsecond=0), now, encoded=encoded))
+
+    @property
+    def aside(self) -> list[str]:
+        return [message.text for message in self.poison]
+
+    def _depth(self, name: str, messages: list[Message]) -> Depth:
+        visible = [message.inserted_at for message in messages if message.visible_at <= self._clock.now()]
+        return Depth(name, len(messages), min(visible, default=None))
 
     def visible(self) -> list[Message]:
         return [message for message in self.messages if message.visible_at <= self._clock.now()]
@@ -287,6 +503,7 @@ TOKEN_ACTIVE = {"activated": True, "assigned": False, "available": False, "faile
 STANDING_READS = (
     "/users/{id}/transitivememberof",
     "/users/{id}/ownedobjects",
+    "/groups",
     "/rolemanagement/directory/roleassignments",
     "/rolemanagement/directory/roleeligibilityscheduleinstances",
     "/identitygovernance/privilegedaccess/group/eligibilityscheduleinstances",
@@ -332,7 +549,7 @@ class FakeDirectory:
             mine, joinable = {group.id for group in groups}, self._joinable({person_id})
             role_groups = [group.id for group in (*groups, *owned) if group.role_assignable] + self._may_have_roles(joinable)
             if not (active or eligible or role_groups):
-                role_groups = self._through_groups(mine | joinable)
+                role_groups = self._through_groups(mine | joinable | {group.id for group in owned})
             active, eligible, role_groups = (list(dict.fromkeys(ids)) for ids in (active, eligible, role_groups))
             return Standing(tuple(active), tuple(eligible), tuple(role_groups), frozenset(mine))
 
@@ -347,14 +564,14 @@ class FakeDirectory:
 
     async def lacking(self, removals: Sequence[Removal], *, revoke: bool, prefer: bool) -> tuple[str, ...]:
         async with self._calls("directory.lacking"):
-            calls = {_call(removal): _least(removal) for removal in removals}
+            calls = {("GET", "/groups"): "GroupMember.Read.All"} | {_call(removal): _least(removal) for removal in removals}
             if revoke:
                 calls["POST", "/users/{id}/revokesigninsessions"] = "User.RevokeSessions.All"
             if prefer:
                 calls["PATCH", f"{AUTHENTICATION}/signinpreferences"] = "UserAuthenticationMethod.ReadWrite.All"
             return tuple(sorted(least for (verb, path), least in calls.items() if not self.permissions & CALLS[path][verb]))
 
-    async def prefer(self, person_id: str, method: str) -> bool:
+    async def prefer(self, person_id: str, method: str) -> Changed:
         async with self._calls("directory.prefer", person_id, method):
             with self._answering("PATCH", f"{AUTHENTICATION}/signinpreferences"):
                 try:
@@ -362,8 +579,8 @@ class FakeDirectory:
                 except GraphError as error:
                     if error.status != 400:
                         raise
-                    return False
-        return True
+                    return Changed(done=False, status=400, request_id=self._request_id())
+        return Changed(done=True, status=204, request_id=self._request_id())
 
     async def remove(self, person_id: str, removal: Removal) -> Removed:
         async with self._calls("directory.remove", person_id, removal):
@@ -371,11 +588,11 @@ class FakeDirectory:
                 status = self._remove(person_id, removal)
         return Removed(gone=status != 400, status=status, request_id=self._request_id())
 
-    async def revoke_sessions(self, person_id: str) -> str | None:
+    async def revoke_sessions(self, person_id: str) -> Changed:
         async with self._calls("directory.revoke_sessions", person_id):
             with self._answering("POST", "/users/{id}/revokesigninsessions"):
                 writes.revoke_sessions(self.tenant, self.tenant.account(person_id), "fake")
-        return self._request_id()
+        return Changed(done=True, status=200, request_id=self._request_id())
 
     def _joinable(self, principals: set[str]) -> set[str]:
         eligibilities = self.tenant.group_eligibilities if self.tenant.settings.premium else []
@@ -386,11 +603,13 @@ class FakeDirectory:
         return [group for group in sorted(groups) if group not in known or known[group].role_assignable]
 
     def _through_groups(self, groups: set[str]) -> list[str]:
-        while further := self._joinable(groups) - groups:
-            if role_groups := self._may_have_roles(further):
-                return role_groups
-            groups = groups | further
-        return []
+        known = self.tenant.groups
+        entered, waiting = set[str](), groups
+        while waiting:
+            entered |= waiting
+            outer = {group.id for one in waiting for group in self.tenant.groups_of(one)}
+            waiting = (outer | self._joinable(waiting)) - entered
+        return [group for group in sorted(entered) if group in known and known[group].role_assignable]
 
     def _remove(self, person_id: str, removal: Removal) -> int:
         method = removal.method

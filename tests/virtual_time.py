@@ -2,8 +2,10 @@
 
 import asyncio
 import selectors
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.ports import Clock
 from tests.calls import Calls
 
 
@@ -54,3 +56,17 @@ class FakeClock:
     async def pass_by(self, **length: float) -> None:
         """Time passes that no worker asked for."""
         await asyncio.sleep(timedelta(**length).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A clock that is `ahead` of another."""
+
+    clock: Clock
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return self.clock.now() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)

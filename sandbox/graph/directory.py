@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.graph.account import Account
 from sandbox.graph.calls import PAGED, Answer, Call, Route
 from sandbox.graph.errors import GraphError, bad_request, no_resource, unsupported_query
-from sandbox.graph.odata import Entity, selected
+from sandbox.graph.odata import Entity, filtered, selected
 from sandbox.graph.permissions import GROUP_READERS, ROLE_READERS, WHOLE_USER
 from sandbox.graph.tenant import instant, object_id
 from sandbox.people import CUSTOM_ROLES, LONG_AGO, ROLES, Group
@@ -20,6 +20,8 @@ GROUP_PROPERTIES = (
     "id", "displayName", "description", "groupTypes", "isAssignableToRole", "mail", "mailEnabled", "mailNickname",
     "securityEnabled",
 )  # fmt: skip
+GROUP_FILTERS = {"id": "eq in", "isAssignableToRole": "eq", "securityEnabled": "eq"}
+"""What `$filter` takes of a group by default; nothing else of it is simulated, `ne` and `not` would be advanced queries."""
 ROLE_PROPERTIES = ("id", "displayName", "description", "roleTemplateId", "deletedDateTime")
 UNIT_PROPERTIES = ("id", "displayName", "description", "visibility", "isMemberManagementRestricted")
 
@@ -79,12 +81,8 @@ def directory_role(name: str) -> Entity:
 
 
 def _related(call: Call, type_name: str, entities: list[Entity], properties: tuple[str, ...], *, readable: bool) -> list[Entity]:
-    """What the relationship shows of these objects: all of them, or with a cast those of its type.
-
-    Of an object that the app may see but not read only the id is shown ("limited information", the rest is null).
-    """
-    if not readable:
-        entities = [dict.fromkeys(entity) | {"id": entity["id"]} for entity in entities]
+    """What the relationship shows of these objects: all of them, or with a cast those of its type."""
+    entities = _shown(entities, readable=readable)
     if not call.cast:
         return [{"@odata.type": f"#microsoft.graph.{type_name}", **entity} for entity in entities]
     if call.cast != f"graph.{type_name.lower()}":
@@ -92,9 +90,18 @@ def _related(call: Call, type_name: str, entities: list[Entity], properties: tup
     return [selected(entity, call.options.get("$select"), properties, type_name) for entity in entities]
 
 
+def _shown(entities: list[Entity], *, readable: bool) -> list[Entity]:
+    """Of an object that the app may see but not read only the id is shown ("limited information", the rest is null)."""
+    return entities if readable else [dict.fromkeys(entity) | {"id": entity["id"]} for entity in entities]
+
+
+def _eventual(call: Call) -> bool:
+    return call.headers.get("ConsistencyLevel", "").lower() == "eventual"
+
+
 def _advanced(call: Call) -> None:
     """Casts and `$count` on directory objects are advanced queries: they need the header and the option, both."""
-    eventual = call.headers.get("ConsistencyLevel", "").lower() == "eventual"
+    eventual = _eventual(call)
     counted = call.options.get("$count") == "true"
     if (call.cast and not (eventual and counted)) or ("$count" in call.options and not eventual):
         raise unsupported_query(
@@ -181,6 +188,15 @@ def _group(call: Call) -> Group:
     raise no_resource(call.ids[0])
 
 
+def list_groups(call: Call) -> Answer:
+    """All groups, or those that `$filter` keeps; it leaves out what rests on properties that the app may not read."""
+    if "$count" in call.options and not _eventual(call):
+        raise unsupported_query("$count needs the header 'ConsistencyLevel: eventual'.")
+    shown = _shown([group(found) for found in call.tenant.groups.values()], readable=call.may(GROUP_READERS))
+    kept = filtered(shown, call.options.get("$filter"), GROUP_FILTERS)
+    return call.collection([selected(one, call.options.get("$select"), GROUP_PROPERTIES, "group") for one in kept], "groups")
+
+
 def get_group(call: Call) -> Answer:
     entity = group(_group(call))
     return call.entity(selected(entity, call.options.get("$select"), GROUP_PROPERTIES, "group"), "groups/$entity")
@@ -220,6 +236,7 @@ ROUTES = [
     *_with_casts("/users/{id}/ownedobjects", owned_objects, "group"),
     Route("POST", "/users/{id}/checkmembergroups", check_member_groups),
     Route("POST", "/users/{id}/getmembergroups", get_member_groups),
+    Route("GET", "/groups", list_groups, RELATED | {"$filter"}),
     Route("GET", "/groups/{id}", get_group, frozenset({"$select"})),
     *_with_casts("/groups/{id}/members", members, "user", "group"),
     *_with_casts("/groups/{id}/transitivemembers", transitive_members, "user", "group"),

@@ -20,7 +20,11 @@ type Entity = dict[str, Any]
 
 _AND = re.compile(r"\s+and\s+(?=(?:[^']*'[^']*')*[^']*$)")
 _COMPARISON = re.compile(r"(?P<name>[\w/]+)\s+(?P<op>eq|ge|le)\s+(?P<value>'(?:[^']|'')*'|true|false|\d{4}-\d\d-\d\dT[\d:.]+Z)")
+_IN = re.compile(r"(?P<name>\w+)\s+in\s+\((?P<values>'(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*)\)")
+_QUOTED = re.compile(r"'(?:[^']|'')*'")
 _ANY = re.compile(r"(?P<name>\w+)/any\((?P<x>\w+):\s*(?P=x)/(?P<inner>\w+)\s+eq\s+(?P<value>'(?:[^']|'')*')\)")
+MOST_IN_A_CLAUSE = 15
+"""So many values `in` takes without the advanced query parameters."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def selected(
 
 
 def filtered(items: Iterable[Entity], text: str | None, comparable: Mapping[str, str]) -> list[Entity]:
-    """The items that a `$filter` keeps. `comparable` maps each property it may name to the operators: "eq", "eq ge le", "any"."""
+    """The items that a `$filter` keeps. `comparable` maps each property it may name to operators: "eq in", "eq ge le", "any"."""
     if text is None:
         return list(items)
     tests = [_test(clause.strip(), comparable) for clause in _AND.split(text.strip())]
@@ -73,6 +77,8 @@ def _test(clause: str, comparable: Mapping[str, str]) -> Callable[[Entity], bool
     if (found := _ANY.fullmatch(clause)) and "any" in comparable.get(f"{found['name']}/{found['inner']}", "").split():
         name, inner, wanted = found["name"], found["inner"], _text(found["value"])
         return lambda item: any(one[inner] == wanted for one in item[name])
+    if (found := _IN.fullmatch(clause)) and "in" in comparable.get(found["name"], "").split():
+        return _is_one_of(found["name"], [_text(value) for value in _QUOTED.findall(found["values"])])
     found = _COMPARISON.fullmatch(clause)
     if not found or found["op"] not in comparable.get(found["name"], "").split():
         raise unsupported_query(f"Unsupported or invalid query filter clause specified: '{clause}'.")
@@ -89,6 +95,16 @@ def _test(clause: str, comparable: Mapping[str, str]) -> Callable[[Entity], bool
         return bool(actual == value if op == "eq" else actual >= value if op == "ge" else actual <= value)
 
     return test
+
+
+def _is_one_of(name: str, values: list[str]) -> Callable[[Entity], bool]:
+    if len(values) > MOST_IN_A_CLAUSE:
+        raise unsupported_query(
+            "Too many child clauses specified in search filter expression containing 'OR' operators: "
+            f"{len(values)}. Max allowed: {MOST_IN_A_CLAUSE}."
+        )
+    wanted = {value.casefold() for value in values}
+    return lambda item: item[name] is not None and item[name].casefold() in wanted
 
 
 def _literal(value: str) -> str | bool | datetime:

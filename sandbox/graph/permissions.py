@@ -2,7 +2,7 @@
 
 Source: Microsoft Graph permissions metadata (`permissions.json` of microsoftgraph/microsoft-graph-devx-content); what it does not
 name follows the reference page of the call: `signInPreferences` ("Get/Update authentication method states") and `deactivate` with
-the id of a hardware token ("hardwareOathAuthenticationMethod: deactivate").
+the id of a hardware token ("hardwareOathAuthenticationMethod: deactivate"). `GET /groups` follows "List groups".
 """
 
 from sandbox.graph.kinds import KINDS
@@ -37,6 +37,9 @@ _NAMED = {
     ("GET", "/users/{id}/manager"): f"User.Read.All User.ReadWrite.All {_AGENTS} {_DIRECTORY}",
     ("POST", "/users/{id}/checkmembergroups"): f"{_CHECK} User.ReadWrite.All {_AGENTS}",
     ("POST", "/users/{id}/getmembergroups"): _CHECK,
+    ("GET", "/groups"):
+        f"{_DIRECTORY} Group-NestingSupport.ReadWrite.All Group.ManageProtection.All Group.Read.All Group.ReadWrite.All "
+        "GroupMember.Read.All",
     ("GET", "/groups/{id}"):
         f"{_DIRECTORY} Group-NestingSupport.ReadWrite.All Group-PreferredDataLocation.ReadWrite.All Group.ManageProtection.All "
         "Group-XTenantIdentitySync.Read.All Group.Read.All Group.ReadBasic.All Group.ReadWrite.All GroupMember.Read.All",

@@ -49,7 +49,7 @@ class TableApi:
         offset, limit = _number(parameters.get("sysparm_offset"), 0), _number(parameters.get("sysparm_limit"), DEFAULT_LIMIT)
         page = [record for record in found[offset : offset + limit] if self._may_see(caller, record)]
         headers: dict[str, str] = {}
-        if parameters.get("sysparm_no_count") != "true":
+        if self.settings.total_count and parameters.get("sysparm_no_count") != "true":
             headers["X-Total-Count"] = str(len(found))
         if parameters.get("sysparm_suppress_pagination_header") != "true" and limit:
             headers["Link"] = self._links(request, offset, limit, len(found))

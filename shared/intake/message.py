@@ -17,8 +17,10 @@ from shared.intake.strict_json import NotJson, canonical, read
 from shared.intake.webhook import SERVICENOW, WEBHOOK_SOURCE
 from shared.model import Cause, Event, Profile, TicketRef
 
+OPERATOR_SOURCE = "urn:reregister:operator"
 ACCEPTED = "reregisteraccepted"
 FINGERPRINT = "reregisterfingerprint"
+REOPENS = "reregisterreopens"
 """Extension attributes of ours, on messages that the app itself puts on the queue."""
 
 # RFC 3986 characters; a first segment with a colon in it must be a scheme.
@@ -36,6 +38,7 @@ type _Source = Annotated[str, matching(_REFERENCE, "Not a URI reference of at mo
 type _Id = Annotated[str, matching(r"[!-~]{1,256}", "Not 1 to 256 printable ASCII characters without blanks")]
 type _Line = Annotated[str, Field(min_length=1), _ONE_LINE]
 type _Digest = Annotated[str, matching(r"[0-9a-f]{64}", "Not a SHA-256 in lower-case hexadecimal")]
+type _RequestId = Annotated[str, matching(r"[0-9a-f]{32}", "Not the id of a request")]
 type _JsonType = Annotated[str, matching(_JSON_TYPE, "The only content type is application/json")]
 
 
@@ -54,10 +57,15 @@ class InvalidMessage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """An event from the queue. `first_inserted_at` is when it was first put there, if the app has put it there again since."""
+    """An event from the queue. `first_inserted_at` is when it was first put there, if the app has put it there again since.
+
+    `reopens` is the request that an operator wants attempted again. Whoever may send can write that: it is honoured only where
+    the journal knows the event already.
+    """
 
     event: Event
     first_inserted_at: datetime | None = None
+    reopens: str | None = None
 
 
 class _Identity(Shape):
@@ -78,6 +86,7 @@ class _Envelope(_Identity):
     subject: _Line | None = None
     reregisteraccepted: Moment | None = None
     reregisterfingerprint: _Digest | None = None
+    reregisterreopens: _RequestId | None = None
     data: dict[str, object]
 
 
@@ -126,13 +135,21 @@ def message_event(text: str) -> ReceivedMessage:
     _check_extensions(cause, envelope.model_extra or {})
     if envelope.reregisterfingerprint and envelope.source != WEBHOOK_SOURCE:
         raise InvalidMessage(cause, f"/{FINGERPRINT}", "Only the webhook route says this")
-    return ReceivedMessage(_event(envelope), envelope.reregisteraccepted)
+    if (envelope.source == OPERATOR_SOURCE) is not (envelope.reregisterreopens is not None):
+        raise InvalidMessage(cause, f"/{REOPENS}", "This stands in an operator's event, and in no other")
+    return ReceivedMessage(_event(envelope), envelope.reregisteraccepted, envelope.reregisterreopens)
 
 
 def check_time(event: Event, arrival: datetime) -> None:
     """The event is not more than 300 s ahead of its arrival; else `InvalidMessage`."""
     if event.time - arrival > TOLERANCE:
         raise InvalidMessage(event.cause, "/time", "In the future")
+
+
+def check_ordered(received: ReceivedMessage, known: str | None) -> None:
+    """An event that reopens a request is `known` as one for just that; else no operator says so: `InvalidMessage`."""
+    if received.reopens is not None and received.reopens != known:
+        raise InvalidMessage(received.event.cause, f"/{REOPENS}", "No operator has ordered this")
 
 
 def message(event: Event, *, data: Mapping[str, object] | None = None, first_inserted_at: datetime | None = None) -> str:
@@ -161,6 +178,21 @@ def message(event: Event, *, data: Mapping[str, object] | None = None, first_ins
     if read_back != ReceivedMessage(event, first_inserted_at):
         raise ValueError("the message would say something else than the event")
     return text
+
+
+def reopening(demand: Event, request_id: str) -> str:
+    """The message by which an operator's event wakes a worker for a known request. `demand`: what is asked for, by whom."""
+    envelope = {
+        "specversion": "1.0",
+        "id": demand.cause.id,
+        "source": demand.cause.source,
+        "type": EVENT_TYPE,
+        "time": _rfc_3339(demand.time),
+        "datacontenttype": "application/json",
+        REOPENS: request_id,
+        "data": _ticket_data(demand.ticket) if demand.ticket else _subject_data(demand),
+    }
+    return canonical(envelope).decode()
 
 
 def returned(text: str, first_inserted_at: datetime) -> str:
@@ -221,6 +253,11 @@ def _ticket_data(ref: TicketRef | None) -> dict[str, object]:
     if ref is None:
         raise ValueError("an event without a ticket is written from its data")
     return {"ticket": {"system": ref.system, "table": ref.table, "sysId": ref.sys_id, "number": ref.number}}
+
+
+def _subject_data(demand: Event) -> dict[str, object]:
+    said = {"subject": demand.subject, "profile": demand.profile, "requestedBy": demand.requested_by}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _rfc_3339(time: datetime) -> str:

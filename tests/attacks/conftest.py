@@ -1,6 +1,5 @@
 """One stack with every guard up for the whole tier, and how the attacks are counted."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from sandbox.stack import Stack
 from tests.attacks import wall
 from tests.attacks.under_way import LONG_ATTACKS, UnderWay
 from tests.attacks.wall import STRICT, TICKET_TEXT
-from tests.e2e.conftest import Traces, another, traces
+from tests.e2e.conftest import Traces, another, going_on, traces
 from tests.e2e.story import DEVICE, PHONE, Another, told
 
 __all__ = ["another", "traces"]
@@ -25,13 +24,8 @@ HONEST, LONG = "test_honest.py", "test_velocity.py"
 async def under_way(request: pytest.FixtureRequest, another: Another) -> AsyncIterator[UnderWay]:
     """The attacks that take longest, begun with the session's first if this session looks at them."""
     wanted = any("under_way" in getattr(item, "fixturenames", ()) and item.path.name == LONG for item in request.session.items)
-    tasks: UnderWay = {attack: asyncio.ensure_future(attack(another)) for attack in LONG_ATTACKS if wanted}
-    try:
+    async with going_on({attack: attack(another) for attack in LONG_ATTACKS if wanted}) as tasks:
         yield tasks
-    finally:
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

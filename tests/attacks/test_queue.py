@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.people import GUEST
 from sandbox.stack import Stack, cloud_event
-from tests.attacks.wall import PILOT_GROUP_ID, employee, finished, held, joined, ready, sent
+from tests.attacks.wall import PILOT_GROUP_ID, asked, employee, fields, finished, held, joined, put, ready, sent
 from tests.e2e.story import Case, for_ticket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -132,3 +132,27 @@ async def test_a_ticket_is_named_that_does_not_exist(stack: Stack) -> None:
     event = for_ticket({**target.ticket, "sys_id": "f" * 32})
     await held(await sent(target, event), refused="ticket-not-found")
     assert await target.activity() == []
+
+
+async def test_a_message_says_that_an_operator_reopens_a_request(stack: Stack) -> None:
+    """A ticket that was refused, named by the id that its own notes show. Nobody ordered it."""
+    target = await ready(stack, proof="")
+    refused = await asked(target)
+    await held(refused, refused="proof-missing")
+    await fields(target, u_identity_proof="verified_id")
+    event = for_ticket(target.ticket or {}, source="urn:reregister:operator", reregisterreopens=refused.id)
+    attack = await put(Case(stack, "", target.person, target.person_id), event)
+    await held(attack, refused="payload-invalid", record=False)
+    assert (await refused.status())["attempt"] == 1
+
+
+async def test_a_message_says_that_it_comes_from_an_operator(stack: Stack) -> None:
+    """With a victim's name, with a ticket, and with a reopening under somebody else's source."""
+    target = await somebody(stack)
+    data = {"subject": target.person}
+    for attributes in (
+        {"source": "urn:reregister:operator"},
+        {"source": "urn:reregister:operator", "reregisterreopens": "0" * 32},
+        {"source": "urn:contoso:soar", "reregisterreopens": "0" * 32},
+    ):
+        await held(await sent(target, cloud_event(data, **attributes)), refused="payload-invalid", record=False)

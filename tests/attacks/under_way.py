@@ -1,15 +1,15 @@
 """Attacks that take their time, since what waits looks up every few seconds only: they run beside the others, on own stacks."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from sandbox.stack import Stack
 from shared.model import SwitchName
 from tests.attacks.wall import finished, held, turned
 from tests.e2e.story import Another, Case, alarms, case, eventually
 
-type UnderWay = Mapping[Callable[[Another], Coroutine[Any, Any, None]], asyncio.Task[None]]
+type LongAttack = Callable[[Another], Awaitable[None]]
+type UnderWay = Mapping[LongAttack, asyncio.Task[None]]
 
 LIMIT, MANY = 3, 8
 
@@ -64,4 +64,4 @@ def _at_least(wanted: int) -> Callable[[Collection[object]], bool]:
     return lambda seen: len(seen) >= wanted
 
 
-LONG_ATTACKS = (everybody_at_once, withdrawn_while_paused)
+LONG_ATTACKS: tuple[LongAttack, ...] = (everybody_at_once, withdrawn_while_paused)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -11,26 +12,29 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 
 from shared.adapters import storage
+from shared.adapters.clock import SystemClock
 from shared.adapters.tables import TableControl
 from shared.model import Switch, Switches, SwitchName
 from shared.ports import Conflict, Control, SwitchChange, Unreadable
 from tests.calls import Calls
-from tests.contract.test_journal import NO_ANSWERS, elsewhere, intruding, is_unavailable, listening, spoil, table
+from tests.contract.stores import FailingStorage, is_unavailable, on_a_table, spoil, table
 from tests.fakes import FakeControl
-from tests.unit import build
 
 PAUSE, BREAKER = SwitchName.PAUSE, SwitchName.BREAKER
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)  # a store has a clock of its own, and no switch is turned after it
+
+CLOSE = timedelta(seconds=2)  # as clocks on one machine are
 
 type Make = Callable[[], Control]
 type Spoil = Callable[[SwitchName], Awaitable[None]]
 
 
 def on(minutes: float = 0, *, by: str = "adele", why: str = "an attack") -> Switch:
-    return Switch(True, by, why, build.after(minutes=minutes))
+    return Switch(True, by, why, YESTERDAY + timedelta(minutes=minutes))
 
 
 def off(minutes: float = 0, *, by: str = "megan", why: str = "it is over") -> Switch:
-    return Switch(False, by, why, build.after(minutes=minutes))
+    return Switch(False, by, why, YESTERDAY + timedelta(minutes=minutes))
 
 
 async def now(control: Control, name: SwitchName) -> Switch | None:
@@ -52,7 +56,7 @@ class ControlContract:
             on(),
             on(by="o'neil \U0001f511", why='"é"\n\t/\\#?'),
             on(by="", why=""),
-            replace(on(), at=datetime(2026, 3, 29, 1, 30, 0, 1, tzinfo=UTC)),
+            replace(on(), at=datetime(2024, 3, 31, 1, 30, 0, 1, tzinfo=UTC)),
             replace(on(), announced=True),
         ],
         ids=["plain", "odd letters", "no words", "microseconds", "announced"],
@@ -73,6 +77,25 @@ class ControlContract:
         assert await now(make(), PAUSE) == on()
         assert not await make().turn(PAUSE, on(5))
 
+    @pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(days=400)])
+    async def test_no_switch_is_turned_later_than_the_store_says(self, make: Make, ahead: timedelta) -> None:
+        before = datetime.now(UTC) - CLOSE
+        for turned in (on(), off()):
+            assert await make().turn(BREAKER, replace(turned, at=datetime.now(UTC) + ahead))
+        after = datetime.now(UTC) + CLOSE
+        found = await now(make(), BREAKER)
+        assert found is not None
+        told = [found, *(change.switch for change in await make().changes(10))]
+        assert all(before <= one.at <= after for one in told)
+        assert [replace(one, at=off().at) for one in told if not one.on] == [off(), off()]
+
+    async def test_a_switch_that_was_turned_by_a_clock_ahead_is_announced(self, make: Make) -> None:
+        assert await make().turn(BREAKER, replace(on(), at=datetime.now(UTC) + timedelta(days=1)))
+        found = await now(make(), BREAKER)
+        assert found is not None
+        await make().announced(BREAKER, found)
+        assert await now(make(), BREAKER) == replace(found, announced=True)
+
     async def test_whoever_turns_a_switch_to_where_it_is_changes_nothing(self, make: Make) -> None:
         assert await make().turn(PAUSE, on(1))
         assert not await make().turn(PAUSE, on(2, by="megan"))
@@ -87,7 +110,7 @@ class ControlContract:
 
     async def test_the_last_changes_come_latest_first_and_no_more_than_are_wanted(self, make: Make) -> None:
         control = make()
-        turned = [(PAUSE, on(1)), (BREAKER, on(2)), (PAUSE, off(3)), (PAUSE, on(3 + 1e-7)), (BREAKER, off(60 * 24 * 400))]
+        turned = [(PAUSE, on(1)), (BREAKER, on(2)), (PAUSE, off(3)), (PAUSE, on(3 + 1e-7)), (BREAKER, off(60 * 23))]
         for name, switch in turned:
             assert await control.turn(name, switch)
         changes = tuple(SwitchChange(name, switch) for name, switch in reversed(turned))
@@ -174,7 +197,7 @@ class ControlContract:
 class TestFakeControl(ControlContract):
     @pytest.fixture
     def fake(self) -> FakeControl:
-        return FakeControl(Calls(usual_seconds=0))
+        return FakeControl(SystemClock(), Calls(usual_seconds=0))
 
     @pytest.fixture
     def make(self, fake: FakeControl) -> Make:
@@ -280,7 +303,10 @@ async def test_of_switch_and_change_both_are_written_or_neither(make: Callable[[
     assert len(await control.changes(10)) == 2
 
 
-async def test_a_change_whose_answer_was_lost_was_made(make: Callable[[], TableControl], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("closed", [off(2), off(60 * 48)], ids=["", "by a clock ahead"])
+async def test_a_change_whose_answer_was_lost_was_made(
+    make: Callable[[], TableControl], monkeypatch: pytest.MonkeyPatch, closed: Switch
+) -> None:
     control = make()
     assert await control.turn(PAUSE, on(1))
     write = control._partition.write
@@ -290,9 +316,11 @@ async def test_a_change_whose_answer_was_lost_was_made(make: Callable[[], TableC
         return await write(operations)  # as the transport repeats what it has no answer to
 
     monkeypatch.setattr(control._partition, "write", written_twice)
-    assert await control.turn(PAUSE, off(2))
+    assert await control.turn(PAUSE, closed)
     monkeypatch.undo()
-    assert await now(control, PAUSE) == off(2)
+    found = await now(control, PAUSE)
+    assert found is not None
+    assert (found.on, found.why) == (False, closed.why)
     assert len(await control.changes(10)) == 2
 
 
@@ -333,22 +361,6 @@ CALLS: dict[str, Callable[[Control], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_a_store_that_cannot_be_reached_is_unavailable_within_seconds(call: Callable[[Control], Awaitable[object]]) -> None:
-    async with table(TableControl, elsewhere(port=9)) as make:
-        await is_unavailable(call(make()), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_a_store_that_does_not_let_us_in_is_unavailable(azurite: str, call: Callable[[Control], Awaitable[object]]) -> None:
-    async with table(TableControl, intruding(azurite)) as make:
-        await is_unavailable(call(make()), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-async def test_a_store_that_gives_no_answer_is_unavailable_within_its_time(
-    call: Callable[[Control], Awaitable[object]], answer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(storage, "CALL_SECONDS", 0.5)
-    async with listening(answer) as port, table(TableControl, elsewhere(port)) as make:
-        await is_unavailable(call(make()), within=5)
+class TestControlOnStorage(FailingStorage):
+    def opened(self, connection: str) -> AbstractAsyncContextManager[TableControl]:
+        return on_a_table(TableControl, connection)

@@ -5,6 +5,7 @@
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,8 @@ from sandbox.people import (
     ROLE_GROUP_ID,
     ROLES,
     SALES_GROUP_ID,
+    Access,
+    Group,
     hardware_oath,
 )
 from sandbox.people import Method as Registered
@@ -60,13 +63,16 @@ from sandbox.simulator import Fault, running
 from sandbox.tokens import IDENTITY_CLIENT_ID, mint
 from shared.adapters.graph import GraphClients, GraphDirectory, UnexpectedAnswer, connect
 from shared.adapters.graph import calls as graph_calls
+from shared.adapters.graph import standing as standing_reads
 from shared.adapters.graph.standing import AT_ONCE
 from shared.model import Action, Method, Removal, Standing, WaitingFor
 from shared.ports import Directory, Forbidden, PersonNotFound, Unavailable
+from tests.fakes import FakeDirectory
 
 pytestmark = pytest.mark.filterwarnings("ignore:This class is deprecated:DeprecationWarning")  # which msgraph-sdk makes itself
 
 NOBODY = "c0117050-9999-4000-8000-000000000001"
+SECOND_GROUP_ID = "c0117050-1111-4000-8000-000000000009"
 ALL_METHODS = "UserAuthenticationMethod.ReadWrite.All"
 MOBILE = Removal(Method("phone", PHONE_IDS["mobile"]))
 SOFTWARE_OATH = "softwareOath"
@@ -134,6 +140,44 @@ def registered(world: World, upn: str, kind: str) -> Method:
 
 def types(methods: Collection[Method]) -> list[str]:
     return sorted(method.type for method in methods)
+
+
+type Step = tuple[str, ...]
+
+WAYS: dict[str, tuple[Step, ...]] = {
+    "in it": (("join", "who", PROJECT_GROUP_ID),),
+    "owner of it": (("own", "who", PROJECT_GROUP_ID),),
+    "may join it": (("may join", "who", PROJECT_GROUP_ID),),
+    "may own it": (("may own", "who", PROJECT_GROUP_ID),),
+    "in a group within it": (("join", EVERYONE_GROUP_ID, PROJECT_GROUP_ID),),
+    "owner of a group within it": (("join", SALES_GROUP_ID, PROJECT_GROUP_ID), ("own", "who", SALES_GROUP_ID)),
+    "owner of a group within a group within it": (
+        ("join", SECOND_GROUP_ID, PROJECT_GROUP_ID),
+        ("join", SALES_GROUP_ID, SECOND_GROUP_ID),
+        ("own", "who", SALES_GROUP_ID),
+    ),
+    "may join a group within it": (("join", SALES_GROUP_ID, PROJECT_GROUP_ID), ("may join", "who", SALES_GROUP_ID)),
+    "in a group that may join it": (("may join", EVERYONE_GROUP_ID, PROJECT_GROUP_ID),),
+    "owner of a group that may own it": (("may own", SALES_GROUP_ID, PROJECT_GROUP_ID), ("own", "who", SALES_GROUP_ID)),
+    "may join a group that may join a group within it": (
+        ("join", SECOND_GROUP_ID, PROJECT_GROUP_ID),
+        ("may join", SALES_GROUP_ID, SECOND_GROUP_ID),
+        ("may join", "who", SALES_GROUP_ID),
+    ),
+}
+"""How somebody may come to enter an ordinary group, which may then join a role-assignable one."""
+
+
+def take(tenant: Tenant, step: Step, who: str) -> None:
+    how, *ends = step
+    principal, group = (who if end == "who" else end for end in ends)
+    match how:
+        case "join":
+            tenant.groups[group].members.append(principal)
+        case "own":
+            tenant.groups[group].owners.append(principal)
+        case _:
+            tenant.make_eligible(principal, group, "owner" if how == "may own" else "member")
 
 
 class DirectoryContract:
@@ -254,6 +298,25 @@ class DirectoryContract:
         world.tenant.make_eligible(PROJECT_GROUP_ID, NIGHT_SHIFT_GROUP_ID)
         assert (await world.directory.standing(person_id(world, BIANCA))).role_groups == (HELPDESK_GROUP_ID,)
 
+    @pytest.mark.parametrize("access", ["member", "owner"])
+    @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+    async def test_every_way_into_a_role_assignable_group_is_found(
+        self, world: World, way: tuple[Step, ...], access: Access
+    ) -> None:
+        world.tenant.groups[SECOND_GROUP_ID] = Group(id=SECOND_GROUP_ID, display_name="Project Falcon, Second Team")
+        world.tenant.make_eligible(PROJECT_GROUP_ID, PIM_GROUP_ID, access)
+        *others, last = way
+        for step in others:
+            take(world.tenant, step, person_id(world, ADELE))
+        assert (await world.directory.standing(person_id(world, ADELE))).role_groups == ()
+        take(world.tenant, last, person_id(world, ADELE))
+        assert (await world.directory.standing(person_id(world, ADELE))).role_groups == (PIM_GROUP_ID,)
+
+    async def test_who_is_only_in_a_group_around_the_one_that_leads_there_may_not_go_there(self, world: World) -> None:
+        world.tenant.groups[EVERYONE_GROUP_ID].members.append(NIGHT_SHIFT_GROUP_ID)
+        assert (await world.directory.standing(person_id(world, ADELE))).role_groups == ()
+        assert (await world.directory.standing(person_id(world, PATTI))).role_groups == ()  # who owns it
+
     async def test_eligibilities_in_a_circle_lead_nowhere(self, world: World) -> None:
         world.tenant.make_eligible(EVERYONE_GROUP_ID, PROJECT_GROUP_ID)
         world.tenant.make_eligible(PROJECT_GROUP_ID, EVERYONE_GROUP_ID)
@@ -323,19 +386,23 @@ class DirectoryContract:
         assert "phone" in world.tenant.account(MIRIAM).types()
 
     async def test_sessions_are_revoked(self, world: World) -> None:
-        assert await world.directory.revoke_sessions(person_id(world, ADELE))
+        answer = await world.directory.revoke_sessions(person_id(world, ADELE))
+        assert answer.done
+        assert answer.request_id
         assert len(world.tenant.account(ADELE).revocations) == 1
 
     async def test_another_default_can_be_preferred_by_who_may(self, world: World) -> None:
         with pytest.raises(Forbidden):
             await world.directory.prefer(person_id(world, ALEX), "sms")
         world.grant({*DEFAULT_PERMISSIONS, ALL_METHODS})
-        assert await world.directory.prefer(person_id(world, ALEX), "sms")
+        answer = await world.directory.prefer(person_id(world, ALEX), "sms")
+        assert (answer.done, answer.status) == (True, 204)
         assert (await world.directory.inventory(person_id(world, ALEX))).default == "sms"
 
     async def test_a_default_that_nothing_serves_is_refused(self, world: World) -> None:
         world.grant({*DEFAULT_PERMISSIONS, ALL_METHODS})
-        assert not await world.directory.prefer(person_id(world, ALEX), "push")
+        answer = await world.directory.prefer(person_id(world, ALEX), "push")
+        assert (answer.done, answer.status) == (False, 400)
         assert (await world.directory.inventory(person_id(world, ALEX))).default == "voiceAlternateMobile"
 
     async def test_the_default_permissions_suffice_for_the_default_profile(self, world: World) -> None:
@@ -353,7 +420,22 @@ class DirectoryContract:
             ALL_METHODS,
         )
         world.grant({ALL_METHODS})
-        assert await world.directory.lacking(removals, revoke=True, prefer=True) == ("User.RevokeSessions.All",)
+        assert await world.directory.lacking(removals, revoke=True, prefer=True) == (
+            "GroupMember.Read.All",
+            "User.RevokeSessions.All",
+        )
+
+    async def test_the_permission_to_read_groups_is_missed_whatever_is_removed(self, world: World) -> None:
+        assert await world.directory.lacking((), revoke=False, prefer=False) == ()
+        world.grant(DEFAULT_PERMISSIONS - {"GroupMember.Read.All"})
+        assert await world.directory.lacking((), revoke=False, prefer=False) == ("GroupMember.Read.All",)
+        world.grant(DEFAULT_PERMISSIONS - {"GroupMember.Read.All"} | {"Directory.Read.All"})
+        assert await world.directory.lacking((), revoke=False, prefer=False) == ()
+
+    async def test_without_the_permission_to_read_groups_even_who_is_in_none_has_no_standing(self, world: World) -> None:
+        world.grant(DEFAULT_PERMISSIONS - {"GroupMember.Read.All"})
+        with pytest.raises(Forbidden):
+            await world.directory.standing(person_id(world, GUEST))
 
     @pytest.mark.parametrize(
         ("permission", "call"),
@@ -510,11 +592,19 @@ FIRST_READS = (
     "roleEligibility",
     "transitiveMemberOf/.*group",
     "ownedObjects",
-    "privilegedAccess",
+    "isAssignableToRole%20eq%20true",
+    "privilegedAccess.*principalId",
 )
-GROUP_READ = f"/groups/{PROJECT_GROUP_ID}"
-ASKED_OF_A_GROUP = f"privilegedAccess.*{EVERYONE_GROUP_ID}"
-ALL_READS = (*FIRST_READS, GROUP_READ, ASKED_OF_A_GROUP)
+GROUP_READ = f"/groups/{PROJECT_GROUP_ID}\\?"
+ASKED_OF_ROLE_GROUPS = tuple(
+    f"privilegedAccess.*groupId.*{group}" for group in (ROLE_GROUP_ID, PIM_GROUP_ID, HELPDESK_GROUP_ID, ELIGIBLE_ROLE_GROUP_ID)
+)
+TOLD_FROM_PEOPLE = r"/groups\?.*id%20in"
+ASKED_OF_A_GROUP = f"privilegedAccess.*groupId.*{NIGHT_SHIFT_GROUP_ID}"
+WITHIN_A_GROUP = f"/groups/{NIGHT_SHIFT_GROUP_ID}/transitiveMembers"
+WAYS_IN = (*ASKED_OF_ROLE_GROUPS, TOLD_FROM_PEOPLE, ASKED_OF_A_GROUP, WITHIN_A_GROUP)
+ALL_READS = (*FIRST_READS, GROUP_READ, *WAYS_IN)
+LISTS = (*FIRST_READS, *WAYS_IN)
 
 
 class TestStanding:
@@ -523,26 +613,27 @@ class TestStanding:
     @pytest.mark.parametrize(
         ("upn", "premium", "later"),
         [
-            (GUEST, True, []),
-            (JONI, True, []),
-            (LYNNE, True, []),
-            (NESTOR, True, [f"/groups/{PIM_GROUP_ID}"]),
-            (ADELE, True, [ASKED_OF_A_GROUP]),
-            (ADELE, False, []),
-            (BIANCA, True, [GROUP_READ, ASKED_OF_A_GROUP, f"privilegedAccess.*{PROJECT_GROUP_ID}"]),
+            (JONI, True, ()),
+            (LYNNE, True, ()),
+            (NESTOR, True, ()),
+            (GUEST, True, WAYS_IN),
+            (ADELE, True, WAYS_IN),
+            (ADELE, False, ()),
+            (BIANCA, True, (GROUP_READ, *WAYS_IN)),
+            (RAUL, True, ASKED_OF_ROLE_GROUPS),
         ],
     )
-    async def test_it_is_six_reads_and_more_only_for_who_may_join_groups(
-        self, world: SimulatedWorld, upn: str, premium: bool, later: list[str]
+    async def test_it_is_seven_reads_and_more_only_where_nothing_is_found_and_groups_may_be_joined(
+        self, world: SimulatedWorld, upn: str, premium: bool, later: tuple[str, ...]
     ) -> None:
         world.tenant.settings.premium = premium
         await world.directory.standing(person_id(world, upn))
-        assert len(world.simulator.log) == 6 + len(later)
-        assert all(len(world.simulator.calls("GET", path)) == 1 for path in later)
+        assert len(world.simulator.log) == 7 + len(later)
+        assert all(len(world.simulator.calls("GET", path)) == 1 for path in (*FIRST_READS, *later))
         assert world.simulator.writes() == []
 
-    async def test_the_six_reads_are_made_at_the_same_time(self) -> None:
-        everybody_is_here = asyncio.Barrier(6)
+    async def test_the_seven_reads_are_made_at_the_same_time(self) -> None:
+        everybody_is_here = asyncio.Barrier(7)
 
         async def answer(_: httpx.Request) -> httpx.Response:
             await everybody_is_here.wait()
@@ -554,14 +645,25 @@ class TestStanding:
         ):
             assert await GraphDirectory(clients, FrozenClock()).standing(NOBODY) == Standing()
 
-    async def test_of_many_groups_all_are_asked_about_a_few_at_a_time(self) -> None:
-        groups = [f"c0117050-4444-4000-8000-{number:012d}" for number in range(25)]
-        listed = [{"id": group, "isAssignableToRole": None, "securityEnabled": True} for group in groups]
+    async def test_it_costs_no_more_for_who_is_in_hundreds_of_groups(self, world: SimulatedWorld) -> None:
+        await world.directory.standing(adele(world))
+        usual = len(world.simulator.log)
+        world.simulator.log.clear()
+        world.tenant.settings.page_size = 999
+        for number in range(300):
+            group = Group(id=f"c0117050-4444-4000-8000-{number:012d}", display_name=f"List {number}", members=[adele(world)])
+            world.tenant.groups[group.id] = group
+        assert len((await world.directory.standing(adele(world))).groups) == 301
+        assert len(world.simulator.log) == usual
+
+    async def test_of_many_role_assignable_groups_all_are_asked_about_a_few_at_a_time(self) -> None:
+        groups = [f"c0117050-4444-4000-8000-{number:012d}" for number in range(45)]
+        listed = [{"id": group.upper(), "isAssignableToRole": True, "securityEnabled": True} for group in groups]
         asked, under_way, at_most = list[str](), 0, 0
 
         async def answer(request: httpx.Request) -> httpx.Response:
             nonlocal under_way, at_most
-            if request.url.path.endswith("transitiveMemberOf/graph.group"):
+            if request.url.path.endswith("/groups"):
                 return httpx.Response(200, json={"value": listed})
             asked.append(request.url.params.get("$filter", ""))
             under_way += 1
@@ -572,9 +674,48 @@ class TestStanding:
             return httpx.Response(200, json={"value": []})
 
         async with connect("https://graph.microsoft.com", Credential(), httpx.MockTransport(answer)) as clients:
-            assert (await GraphDirectory(clients, FrozenClock()).standing(NOBODY)).groups == set(groups)
-        assert {f"principalId eq '{group}'" for group in groups} <= set(asked)
-        assert (len(asked), at_most) == (5 + 25, AT_ONCE)
+            assert (await GraphDirectory(clients, FrozenClock()).standing(NOBODY)) == Standing()
+        assert {f"groupId eq '{group}'" for group in groups} <= set(asked)
+        assert (len(asked), at_most) == (6 + 45, AT_ONCE)
+
+    async def test_nothing_is_concluded_from_more_groups_than_are_asked(
+        self, world: SimulatedWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(standing_reads, "MOST_GROUPS", 5)  # four role-assignable ones, and who may join one of them
+        assert (await world.directory.standing(adele(world))).role_groups == ()
+        world.tenant.groups[NIGHT_SHIFT_GROUP_ID].members.append(SALES_GROUP_ID)
+        with pytest.raises(UnexpectedAnswer, match="more than 5 groups"):
+            await world.directory.standing(adele(world))
+
+    async def test_many_who_may_join_are_told_from_groups_a_few_at_a_time(self, world: SimulatedWorld) -> None:
+        for upn in (ALEX, CHRISTIE, DIEGO, EMILY, GUEST, HENRIETTA, IRVIN, ISAIAH, JOHANNA, JONI, LEE, LIDIA, LYNNE, MIRIAM):
+            world.tenant.make_eligible(person_id(world, upn), ROLE_GROUP_ID)
+        world.tenant.join(ADELE, NIGHT_SHIFT_GROUP_ID, "owner")
+        world.tenant.groups[NIGHT_SHIFT_GROUP_ID].owners.clear()
+        assert (await world.directory.standing(adele(world))).role_groups == ()
+        assert len(world.simulator.calls(path=TOLD_FROM_PEOPLE)) == 2
+        assert len(world.simulator.calls(path=ASKED_OF_A_GROUP)) == 1
+
+    @pytest.mark.parametrize("seed", range(20))
+    async def test_in_a_tenant_of_any_shape_the_same_people_have_a_way_in_as_when_followed_from_them(
+        self, world: SimulatedWorld, seed: int
+    ) -> None:
+        dice, tenant = random.Random(seed), world.tenant
+        people = [tenant.account(upn).person.id for upn in (ADELE, ALEX, CHRISTIE, EMILY)]
+        groups = [f"c0117050-4444-4000-8000-{number:012d}" for number in range(7)]
+        tenant.groups = {one: Group(id=one, display_name=one, role_assignable=number < 2) for number, one in enumerate(groups)}
+        tenant.roles, tenant.group_eligibilities = [], []
+        for _ in range(9):
+            group = dice.choice(groups)
+            how = dice.choice(("may join", "may own") if group in groups[:2] else ("join", "join", "own", "may join", "may own"))
+            principal = dice.choice(people if how == "own" else [*people, *groups])
+            if principal != group and not (how == "join" and principal in groups[:2]):
+                take(tenant, (how, principal, group), "")
+        for person in people:
+            expected = await FakeDirectory(tenant).standing(person)
+            found = await world.directory.standing(person)
+            assert (found.groups, bool(found.role_groups)) == (expected.groups, bool(expected.role_groups))
+            assert set(found.role_groups) <= set(groups[:2])
 
     async def test_every_list_is_read_to_its_end(self, world: SimulatedWorld) -> None:
         world.tenant.settings.page_size = 1
@@ -596,7 +737,16 @@ class TestStanding:
         assert standing.groups == {EVERYONE_GROUP_ID, PIM_GROUP_ID}
         assert set(standing.role_groups) == {PIM_GROUP_ID, ROLE_GROUP_ID, ELIGIBLE_ROLE_GROUP_ID}
         pages = {path: len(world.simulator.calls(path=path)) for path in FIRST_READS}
-        assert pages == dict(zip(FIRST_READS, (3, 3, 2, 2, 2, 2), strict=True))
+        assert pages == dict(zip(FIRST_READS, (3, 3, 2, 2, 2, 4, 2), strict=True))
+
+    async def test_every_list_of_who_may_enter_is_read_to_its_end(self, world: SimulatedWorld) -> None:
+        world.tenant.settings.page_size = 1
+        world.tenant.make_eligible(SALES_GROUP_ID, HELPDESK_GROUP_ID)
+        world.tenant.groups[NIGHT_SHIFT_GROUP_ID].members += [PROJECT_GROUP_ID, SECOND_GROUP_ID]
+        world.tenant.groups[SECOND_GROUP_ID] = Group(id=SECOND_GROUP_ID, display_name="Second Team", owners=[adele(world)])
+        assert (await world.directory.standing(adele(world))).role_groups == (HELPDESK_GROUP_ID,)
+        asked = {path: len(world.simulator.calls(path=path)) for path in (ASKED_OF_ROLE_GROUPS[2], WITHIN_A_GROUP)}
+        assert asked == dict.fromkeys(asked, 2)
 
     async def test_ids_of_groups_are_in_lower_case(self, world: SimulatedWorld) -> None:
         shown = {"id": PROJECT_GROUP_ID.upper(), "isAssignableToRole": True, "securityEnabled": True}
@@ -604,8 +754,16 @@ class TestStanding:
         standing = await world.directory.standing(adele(world))
         assert standing.role_groups == (PROJECT_GROUP_ID,)
         assert standing.groups == {PROJECT_GROUP_ID}
-        world.simulator.arm(Fault(path="privilegedAccess", status=200, body={"value": [{"groupId": PIM_GROUP_ID.upper()}]}))
+        eligible = {"groupId": PIM_GROUP_ID.upper(), "principalId": adele(world)}
+        world.simulator.arm(Fault(path="privilegedAccess", status=200, body={"value": [eligible]}))
         assert (await world.directory.standing(adele(world))).role_groups == (PIM_GROUP_ID,)
+        eligible = {"groupId": PIM_GROUP_ID, "principalId": EVERYONE_GROUP_ID.upper()}
+        world.simulator.arm(Fault(path=ASKED_OF_ROLE_GROUPS[1], status=200, body={"value": [eligible]}))
+        assert (await world.directory.standing(adele(world))).role_groups == (PIM_GROUP_ID,)
+        inner = {"id": PROJECT_GROUP_ID.upper()}
+        world.simulator.arm(Fault(path=WITHIN_A_GROUP, status=200, body={"value": [inner]}))
+        world.tenant.join(ADELE, PROJECT_GROUP_ID, "owner")
+        assert (await world.directory.standing(adele(world))).role_groups == (HELPDESK_GROUP_ID,)
 
     @pytest.mark.parametrize("path", ALL_READS)
     async def test_one_read_that_fails_fails_the_whole(self, world: SimulatedWorld, path: str) -> None:
@@ -636,14 +794,20 @@ class TestStanding:
             await world.directory.standing(person_id(world, BIANCA))
 
     @pytest.mark.parametrize(
-        "path", ["directoryRole", "roleAssignments", "transitiveMemberOf/.*group", "ownedObjects", GROUP_READ]
+        "path",
+        [
+            *("directoryRole", "roleAssignments", "transitiveMemberOf/.*group", "ownedObjects", "isAssignableToRole%20eq%20true"),
+            *(GROUP_READ, *WAYS_IN),
+        ],
     )
     async def test_what_needs_no_licence_is_not_excused_by_one(self, world: SimulatedWorld, path: str) -> None:
         world.simulator.arm(refusal(400, "AadPremiumLicenseRequired", "no", path=path))
         with pytest.raises(UnexpectedAnswer):
             await world.directory.standing(person_id(world, BIANCA))
 
-    @pytest.mark.parametrize("path", ["roleAssignments", "roleEligibility", "privilegedAccess"])
+    @pytest.mark.parametrize(
+        "path", ["roleAssignments", "roleEligibility", "isAssignableToRole%20eq%20true", "privilegedAccess", *WAYS_IN]
+    )
     async def test_a_list_that_is_not_there_says_nothing_about_the_person(self, world: SimulatedWorld, path: str) -> None:
         world.simulator.arm(refusal(404, "Request_ResourceNotFound", "no", path=path))
         with pytest.raises(UnexpectedAnswer):
@@ -694,7 +858,14 @@ class TestStanding:
         with pytest.raises(UnexpectedAnswer, match="another group"):
             await world.directory.standing(person_id(world, BIANCA))
 
-    @pytest.mark.parametrize("path", FIRST_READS)
+    async def test_a_list_of_role_assignable_groups_with_others_among_them_is_no_answer(self, world: SimulatedWorld) -> None:
+        for flag in (None, False):
+            shown = {"id": PROJECT_GROUP_ID, "isAssignableToRole": flag, "securityEnabled": True}
+            world.simulator.arm(Fault(path="isAssignableToRole%20eq%20true", status=200, body={"value": [shown]}))
+            with pytest.raises(UnexpectedAnswer, match="others among them"):
+                await world.directory.standing(adele(world))
+
+    @pytest.mark.parametrize("path", LISTS)
     @pytest.mark.parametrize("body", [{}, {"value": None}, {"value": [{}]}, {"value": [None]}])
     async def test_a_list_of_another_shape_is_not_an_empty_list(self, world: SimulatedWorld, path: str, body: Any) -> None:
         world.simulator.arm(Fault(path=path, status=200, body=body))
@@ -874,7 +1045,8 @@ class TestWhatIsNoAnswer:
     @pytest.mark.parametrize("status", [202, 204])
     async def test_sessions_count_as_revoked_by_any_success(self, world: SimulatedWorld, status: int) -> None:
         self.says(world, "", status=status)
-        assert await world.directory.revoke_sessions(adele(world))
+        answer = await world.directory.revoke_sessions(adele(world))
+        assert (answer.done, answer.status) == (True, status)
 
     @pytest.mark.parametrize("status", [304, 402, 405, 410, 412, 418])
     async def test_a_status_without_a_meaning_here_is_no_answer(self, world: SimulatedWorld, status: int) -> None:

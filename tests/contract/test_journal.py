@@ -1,26 +1,22 @@
 """What any `Journal` does, on the fake and on Azure tables (Azurite); and what the one on tables does besides."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from azure.data.tables import UpdateMode
-from azure.data.tables.aio import TableClient
 
 from shared import journal
-from shared.adapters import storage
-from shared.adapters.storage import PATIENCE
-from shared.adapters.tables import TableControl, TableJournal, TableLedger
+from shared.adapters.tables import TableJournal
 from shared.model import Mode, Outcome, Reason, WaitingFor
-from shared.ports import Conflict, Journal, Unavailable, Unreadable
+from shared.ports import Conflict, Journal, Unreadable
 from shared.record import Owed, OwedKind, Record, SeenEvent, StepName, StepTaken
 from tests.calls import Calls
+from tests.contract.stores import FailingStorage, on_a_table, spoil, table, won
 from tests.fakes import FakeJournal
 from tests.unit import build
 
@@ -29,6 +25,10 @@ COARSE = timedelta(seconds=11)  # by how much, and a little, a store may be late
 
 def a_record(number: int = 1, **changes: Any) -> Record:
     return build.record(id=f"{number:032x}", **changes)
+
+
+def a_held_record(number: int = 1, waiting_for: WaitingFor = WaitingFor.PAUSED, **changes: Any) -> Record:
+    return build.held(waiting_for, id=f"{number:032x}", **changes)
 
 
 def a_delivery(record: Record, key: str = "e" * 32) -> SeenEvent:
@@ -173,6 +173,75 @@ class JournalContract:
         await store.commit(build.ended(id=stored.record.id), stored.version)
         assert await store.due(build.after(days=3), 10) == ()
 
+    async def test_what_has_ended_is_listed_once_it_is_to_be_forgotten_and_no_more_when_it_is(self, store: Journal) -> None:
+        stored = await store.commit(a_record(), None)
+        assert await store.expired(build.after(days=400), 10) == ()
+        stored = await store.commit(build.ended(id=stored.record.id), stored.version)
+        at = journal.forget_at(stored.record)
+        assert at is not None
+        assert await store.expired(at - timedelta(seconds=1), 10) == ()
+        assert await store.expired(at + COARSE, 10) == (stored.record.id,)
+        assert await store.due(build.after(days=400), 10) == ()
+        await store.commit(journal.forget(stored.record, at), stored.version)
+        assert await store.expired(build.after(days=400), 10) == ()
+
+    async def test_what_was_opened_again_is_not_to_be_forgotten(self, store: Journal) -> None:
+        stored = await store.commit(build.ended(id="1" * 32), None)
+        await store.commit(build.record(id="1" * 32, attempt=2), stored.version)
+        assert await store.expired(build.after(days=400), 10) == ()
+
+    async def test_those_that_ended_first_are_to_be_forgotten_first_and_no_more_than_are_wanted(self, store: Journal) -> None:
+        for number in (3, 1, 4, 2):
+            await store.commit(build.ended(id=f"{number:032x}", ended_at=build.after(minutes=number)), None)
+        assert await store.expired(build.after(days=400), 3) == tuple(f"{number:032x}" for number in (1, 2, 3))
+
+    async def test_what_is_given_up_is_in_no_list(self, store: Journal) -> None:
+        await store.commit(a_record(), None)
+        await store.commit(build.ended(id="2" * 32), None)
+        for request_id in (a_record().id, "2" * 32, "3" * 32):
+            await store.give_up(request_id)
+        assert await store.expired(build.after(days=400), 10) == await store.due(build.after(days=400), 10) == ()
+
+    async def test_nobody_is_held_in_an_empty_journal(self, store: Journal) -> None:
+        for waiting_for in journal.FOR_A_HUMAN:
+            assert await store.held(waiting_for, 10) == ()
+
+    async def test_who_is_held_is_listed_for_their_switch_only_and_is_not_due(self, store: Journal) -> None:
+        paused = await store.commit(a_held_record(1), None)
+        broken = await store.commit(a_held_record(2, WaitingFor.BREAKER), None)
+        assert await store.held(WaitingFor.PAUSED, 10) == (paused.record.id,)
+        assert await store.held(WaitingFor.BREAKER, 10) == (broken.record.id,)
+        assert await store.due(build.after(days=400), 10) == ()
+
+    async def test_the_longest_held_come_first_and_no_more_than_are_wanted(self, store: Journal) -> None:
+        for number in (3, 1, 4, 2):
+            await store.commit(a_held_record(number, attempts_opened=(build.after(minutes=number),)), None)
+        wanted = tuple(f"{number:032x}" for number in (1, 2, 3))
+        assert await store.held(WaitingFor.PAUSED, 3) == wanted
+
+    async def test_who_moves_on_is_held_for_the_other_switch_and_who_goes_on_for_none(self, store: Journal) -> None:
+        stored = await store.commit(a_held_record(), None)
+        stored = await store.commit(journal.moved_on(stored.record, WaitingFor.BREAKER, build.NOW), stored.version)
+        assert await store.held(WaitingFor.PAUSED, 10) == ()
+        assert await store.held(WaitingFor.BREAKER, 10) == (stored.record.id,)
+        found, _ = await store.find(stored.record.id)
+        assert found is not None
+        await store.commit(journal.resume(found.record, build.NOW), found.version)
+        assert await store.held(WaitingFor.BREAKER, 10) == ()
+        assert await store.due(build.after(days=1), 10) == (stored.record.id,)
+
+    async def test_who_is_held_with_something_to_tell_is_due_as_well(self, store: Journal) -> None:
+        stored = await store.commit(journal.woken(a_held_record(), build.after(minutes=3)), None)
+        assert await store.held(WaitingFor.PAUSED, 10) == (stored.record.id,)
+        assert await store.due(build.after(minutes=2), 10) == ()
+        assert await store.due(build.after(minutes=4), 10) == (stored.record.id,)
+
+    async def test_who_is_given_up_is_held_no_longer(self, store: Journal) -> None:
+        stored = await store.commit(journal.woken(a_held_record(), build.NOW), None)
+        await store.give_up(stored.record.id)
+        assert await store.held(WaitingFor.PAUSED, 10) == ()
+        assert await store.due(build.after(days=1), 10) == ()
+
     async def test_a_record_that_cannot_be_true_is_unreadable(self, store: Journal) -> None:
         record = a_record(outcome=Outcome.DONE)
         await store.commit(record, None)
@@ -181,14 +250,6 @@ class JournalContract:
 
     async def test_a_ping_is_answered(self, store: Journal) -> None:
         await store.ping()
-
-
-async def won(commit: Awaitable[object]) -> bool:
-    try:
-        await commit
-    except Conflict:
-        return False
-    return True
 
 
 class TestFakeJournal(JournalContract):
@@ -200,20 +261,6 @@ class TestFakeJournal(JournalContract):
 # ---- on Azure tables
 
 
-@asynccontextmanager
-async def table[Store](kind: Callable[[TableClient], Store], connection: str) -> AsyncIterator[Callable[[], Store]]:
-    """Makes stores on one table that does not exist yet, each with a client of its own."""
-    async with AsyncExitStack() as clients:
-        name = f"table{uuid.uuid4().hex}"
-
-        def make() -> Store:
-            client = TableClient.from_connection_string(connection, name, **PATIENCE)
-            clients.push_async_callback(client.close)
-            return kind(client)
-
-        yield make
-
-
 @pytest.fixture
 async def make(azurite: str) -> AsyncIterator[Callable[[], TableJournal]]:
     async with table(TableJournal, azurite) as make:
@@ -222,9 +269,9 @@ async def make(azurite: str) -> AsyncIterator[Callable[[], TableJournal]]:
 
 @pytest.fixture
 async def store(make: Callable[[], TableJournal]) -> TableJournal:
-    """A journal on a table that is there: the sweep's first look makes it."""
+    """A journal on a table that is there."""
     journal = make()
-    assert await journal.due(build.NOW, 1) == ()
+    await journal._partition._client.create_table()
     return journal
 
 
@@ -232,9 +279,11 @@ class TestTableJournal(JournalContract):
     """The contract, on Azurite."""
 
 
-async def test_without_a_table_nothing_is_found(make: Callable[[], TableJournal]) -> None:
+async def test_whoever_only_looks_finds_nothing_without_a_table_and_makes_none(make: Callable[[], TableJournal]) -> None:
     assert await make().find("0" * 32, "e" * 32) == (None, None)
+    assert await make().due(build.after(days=400), 10) == ()
     await make().ping()
+    await make()._partition._client.create_table()  # which it would refuse if there were one
 
 
 async def test_whoever_comes_first_makes_the_table_and_is_at_most_told_to_read_again(make: Callable[[], TableJournal]) -> None:
@@ -285,8 +334,8 @@ async def test_a_version_of_one_worker_is_good_for_another(store: TableJournal, 
 
 @pytest.mark.parametrize(
     "spoilt",
-    [{"document0": "{"}, {"document0": "{}"}, {"document0": None}, {"document0": 1}, {"document1": "}"}, {"due": None}],
-    ids=["cut off", "empty", "gone", "no text", "too long", "no due"],
+    [{"document0": "{"}, {"document0": "{}"}, {"document0": None}, {"document0": 1}, {"document1": "}"}, {"listed": None}],
+    ids=["cut off", "empty", "gone", "no text", "too long", "no lists"],
 )
 async def test_a_row_that_somebody_else_has_written_to_is_unreadable(store: TableJournal, spoilt: dict[str, Any]) -> None:
     record = a_record()
@@ -307,87 +356,17 @@ async def test_an_event_that_somebody_else_has_written_to_is_unreadable(store: T
         await store.find(record.id, "e" * 32)
 
 
-async def spoil(store: TableJournal | TableLedger | TableControl, key: str, **spoilt: Any) -> None:
-    """Somebody else writes to a row, which may be there; what is None goes from it."""
-    client, partition = store._partition._client, store._partition._name
-    entity = dict(await store._partition.row(key) or {"PartitionKey": partition, "RowKey": key}) | spoilt
-    await client.upsert_entity({name: value for name, value in entity.items() if value is not None}, mode=UpdateMode.REPLACE)
-
-
-# What is no answer of storage; a stranger's `404` says nothing of rows and tables
-NO_ANSWERS = {
-    "silence": b"",
-    "busy": b"HTTP/1.1 503 Busy\r\n\r\n",
-    "slow": b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\n\r\n",
-    "not found": b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-    "a page": b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 17\r\n\r\n<h1>Not here</h1>",
-    "babble": b"?\r\n\r\n",
-}
 CALLS: dict[str, Callable[[Journal], Awaitable[object]]] = {
     "find": lambda j: j.find("0" * 32, "e" * 32),
     "create": lambda j: j.commit(a_record(), None),
     "due": lambda j: j.due(build.NOW, 1),
+    "held": lambda j: j.held(WaitingFor.PAUSED, 1),
+    "expired": lambda j: j.expired(build.NOW, 1),
     "ping": lambda j: j.ping(),
 }
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_a_store_that_cannot_be_reached_is_unavailable_within_seconds(call: Callable[[Journal], Awaitable[object]]) -> None:
-    async with table(TableJournal, elsewhere(port=9)) as make:
-        await is_unavailable(call(make()), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_a_store_that_does_not_let_us_in_is_unavailable(azurite: str, call: Callable[[Journal], Awaitable[object]]) -> None:
-    async with table(TableJournal, intruding(azurite)) as make:
-        await is_unavailable(call(make()), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-async def test_a_store_that_gives_no_answer_is_unavailable_within_its_time(
-    call: Callable[[Journal], Awaitable[object]], answer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(storage, "CALL_SECONDS", 0.5)
-    async with listening(answer) as port, table(TableJournal, elsewhere(port)) as make:
-        await is_unavailable(call(make()), within=5)
-
-
-async def is_unavailable(call: Awaitable[object], *, within: float) -> None:
-    started = time.monotonic()
-    with pytest.raises(Unavailable) as failure:
-        await call
-    assert failure.value.waiting_for is WaitingFor.STORAGE
-    assert time.monotonic() - started < within
-
-
-def intruding(connection: str) -> str:
-    """The connection string with a key that is not the account's."""
-    key = connection.partition("AccountKey=")[2].partition(";")[0]
-    return connection.replace(key, "AAAA" + key[4:])
-
-
-def elsewhere(port: int) -> str:
-    """A connection string to this port of the loopback interface."""
-    roots = "".join(f"{service}Endpoint=http://127.0.0.1:{port}/nobody;" for service in ("Blob", "Queue", "Table"))
-    return f"DefaultEndpointsProtocol=http;AccountName=nobody;AccountKey={'A' * 86}==;{roots}"
-
-
-@asynccontextmanager
-async def listening(answer: bytes) -> AsyncIterator[int]:
-    """A port on which everybody is heard and answered with these bytes, or for ever with none."""
-
-    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        if answer:
-            await writer.drain()
-            writer.close()
-        else:
-            await reader.read()
-
-    server = await asyncio.start_server(answered, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
+class TestJournalOnStorage(FailingStorage):
+    def opened(self, connection: str) -> AbstractAsyncContextManager[TableJournal]:
+        return on_a_table(TableJournal, connection)

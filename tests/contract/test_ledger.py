@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared.adapters import storage
 from shared.adapters.tables import TableJournal, TableLedger
 from shared.adapters.tables.ledger import Version
 from shared.model import Reset
 from shared.ports import Conflict, Ledger, Unreadable
 from tests.calls import Calls
-from tests.contract.test_journal import NO_ANSWERS, elsewhere, intruding, is_unavailable, listening, spoil, table, won
+from tests.contract.stores import FailingStorage, on_a_table, spoil, table, won
 from tests.fakes import FakeLedger
 from tests.unit import build
 
@@ -188,7 +188,7 @@ class TestTableLedger(LedgerContract):
 async def test_the_ledger_and_the_journal_share_a_table(make: Callable[[], TableLedger]) -> None:
     ledger = make()
     journal, record = TableJournal(ledger._partition._client), build.record()
-    assert await journal.due(build.NOW, 1) == ()
+    assert not await won(journal.commit(record, None))  # the table had to be made
     assert await won(journal.commit(record, None))
     assert await count(ledger, a_reset(), 10)
     stored, _ = await journal.find(record.id)
@@ -218,6 +218,11 @@ async def test_a_row_that_went_is_a_conflict(make: Callable[[], TableLedger]) ->
     assert await count(ledger, a_reset(2, subject=1), 10)
 
 
+async def test_whoever_only_looks_makes_no_table(make: Callable[[], TableLedger]) -> None:
+    assert (await make().read(person(1))).resets == ()
+    await make()._partition._client.create_table()  # which it would refuse if there were one
+
+
 SPOILT: dict[str, dict[str, Any]] = {
     "gone": {"document0": None},
     "no text": {"document0": 1},
@@ -238,8 +243,9 @@ async def test_a_latest_that_somebody_else_has_written_to_is_unreadable(
     ledger = make()
     assert await count(ledger, a_reset(), 10)
     await spoil(ledger, f"s-{person(1)}", **spoilt)
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable) as error:
         await ledger.read(person(1))
+    assert person(1) not in str(error.value)  # it is logged
 
 
 CALLS: dict[str, Callable[[Ledger], Awaitable[object]]] = {
@@ -249,22 +255,6 @@ CALLS: dict[str, Callable[[Ledger], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_a_store_that_cannot_be_reached_is_unavailable_within_seconds(call: Callable[[Ledger], Awaitable[object]]) -> None:
-    async with table(TableLedger, elsewhere(port=9)) as make:
-        await is_unavailable(call(make()), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_a_store_that_does_not_let_us_in_is_unavailable(azurite: str, call: Callable[[Ledger], Awaitable[object]]) -> None:
-    async with table(TableLedger, intruding(azurite)) as make:
-        await is_unavailable(call(make()), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
-async def test_a_store_that_gives_no_answer_is_unavailable_within_its_time(
-    call: Callable[[Ledger], Awaitable[object]], answer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(storage, "CALL_SECONDS", 0.5)
-    async with listening(answer) as port, table(TableLedger, elsewhere(port)) as make:
-        await is_unavailable(call(make()), within=5)
+class TestLedgerOnStorage(FailingStorage):
+    def opened(self, connection: str) -> AbstractAsyncContextManager[TableLedger]:
+        return on_a_table(TableLedger, connection)

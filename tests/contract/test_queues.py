@@ -5,22 +5,25 @@ import base64
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+import aiohttp
 import pytest
 from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue import QueueMessage, QueueSasPermissions, generate_queue_sas
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.adapters import storage
+from shared.adapters import queues
 from shared.adapters.clock import SystemClock
 from shared.adapters.queues import StorageQueues
 from shared.adapters.storage import PATIENCE
-from shared.ports import RequestQueue
+from shared.ports import LARGEST_MESSAGE, Poisoned, RequestQueue
 from tests.calls import Calls
-from tests.contract.test_journal import elsewhere, is_unavailable, listening
-from tests.fakes import LARGEST_MESSAGE, FakeQueue
+from tests.contract.stores import FailingStorage
+from tests.fakes import FakeQueue
 
 REQUESTS, RESULTS, POISON = "mfa-requests", "mfa-results", "mfa-requests-poison"
 EVENT = {"specversion": "1.0", "id": "1", "data": {"what": "é \U0001f511 \"'<&>"}}
@@ -76,6 +79,43 @@ class RequestQueueContract:
         texts = [str(number) for number in range(20)]
         await asyncio.gather(*map(world.queue.put, texts))
         assert sorted(await world.visible(REQUESTS)) == sorted(texts)
+
+    # ---- what was put aside
+
+    async def test_what_was_put_aside_is_shown_hidden_and_taken_off(self, world: World) -> None:
+        assert await world.queue.poisoned(32) == ()
+        before = datetime.now(UTC) - timedelta(seconds=2)
+        await world.queue.put_aside("é \U0001f511")
+        (message,) = await world.queue.poisoned(32)
+        assert (message.text, message.encoded) == ("é \U0001f511", True)
+        assert before <= message.inserted_at <= datetime.now(UTC) + timedelta(seconds=1)
+        assert message.inserted_at.utcoffset() == timedelta()
+        assert await world.queue.poisoned(32) == ()
+        for _ in range(2):
+            await world.queue.buried(message)
+        assert (await world.queue.depths())[2].messages == 0
+
+    async def test_no_more_are_shown_than_are_wanted(self, world: World) -> None:
+        for number in range(5):
+            await world.queue.put_aside(str(number))
+        shown = [*await world.queue.poisoned(3), *await world.queue.poisoned(32)]
+        assert [message.text for message in shown] == ["0", "1", "2", "3", "4"]
+
+    async def test_each_queue_has_its_depth_and_the_age_of_its_oldest(self, world: World) -> None:
+        depths = {depth.queue: depth for depth in await world.queue.depths()}
+        assert list(depths) == [REQUESTS, RESULTS, POISON]
+        assert {(depth.messages, depth.oldest) for depth in depths.values()} == {(0, None)}
+        await world.queue.put("now")
+        await world.queue.put("later", timedelta(hours=1))
+        await world.queue.publish(EVENT)
+        await world.queue.put_aside("aside")
+        await world.queue.poisoned(32)
+        requests, results, poison = await world.queue.depths()
+        assert (requests.messages, results.messages, poison.messages) == (2, 1, 1)
+        assert poison.oldest is None
+        for depth in (requests, results):
+            assert depth.oldest is not None
+            assert timedelta(seconds=-1) < datetime.now(UTC) - depth.oldest < timedelta(minutes=1)
 
     async def test_a_ping_is_answered(self, world: World) -> None:
         await world.queue.ping()
@@ -179,6 +219,56 @@ async def test_of_many_who_make_the_queue_none_loses_a_message(azure: AzureWorld
     assert sorted(found) == sorted(map(str, range(16)))
 
 
+FOREIGN = {
+    "no base64": ("{}", "{}"),
+    "base64 of no text": ("/w==", "/w=="),
+    "base64 with blanks": ("e3 0=", "e3 0="),
+    "base64 cut off": ("e30", "e30"),
+    "nothing": ("", ""),
+    "markup": ("&lt;a&gt;&amp;", "<a>&"),
+    "a digit": ("&#x31;", "1"),
+    "long": ("x" * 65_000, "x" * 65_000),
+}
+
+
+@pytest.mark.parametrize(("written", "read"), FOREIGN.values(), ids=FOREIGN.keys())
+async def test_what_others_put_aside_may_be_anything(azure: AzureWorld, written: str, read: str) -> None:
+    client = azure.service.get_queue_client(POISON)
+    await client.create_queue()
+    hour = datetime.now(UTC) + timedelta(hours=1)
+    sas = generate_queue_sas(
+        str(client.account_name), client.queue_name, client.credential.account_key, QueueSasPermissions(add=True), expiry=hour
+    )
+    body = f"<QueueMessage><MessageText>{written}</MessageText></QueueMessage>"
+    async with aiohttp.ClientSession() as http, http.post(f"{client.url}/messages?{sas}", data=body.encode()) as answer:
+        assert answer.status == 201
+    (message,) = await azure.queue.poisoned(32)
+    assert (message.text, message.encoded) == (read, written == "")
+    await azure.queue.buried(message)
+    assert (await azure.queue.depths())[2].messages == 0
+
+
+async def test_a_message_that_was_shown_again_is_not_taken_off_by_who_saw_it_first(
+    azure: AzureWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "HIDDEN_SECONDS", 1)
+    await azure.queue.put_aside("text")
+    (first,) = await azure.queue.poisoned(32)
+    async with asyncio.timeout(5):
+        while not (again := await azure.queue.poisoned(32)):
+            await asyncio.sleep(0.2)
+    await azure.queue.buried(first)
+    assert (await azure.queue.depths())[2].messages == 1
+    await azure.queue.buried(again[0])
+    assert (await azure.queue.depths())[2].messages == 0
+
+
+async def test_queues_that_are_not_there_are_empty(azure: AzureWorld) -> None:
+    assert await azure.queue.poisoned(32) == ()
+    assert {(depth.messages, depth.oldest) for depth in await azure.queue.depths()} == {(0, None)}
+    assert await azure.names() == set()
+
+
 async def test_a_ping_makes_the_queues_that_the_app_needs(azure: AzureWorld) -> None:
     await azure.queue.ping()
     assert {REQUESTS, RESULTS} <= await azure.names()
@@ -196,41 +286,26 @@ async def test_a_queue_made_meanwhile_is_no_trouble(azure: AzureWorld, monkeypat
     assert await azure.visible(REQUESTS) == ["text"]
 
 
-CALLS: dict[str, Callable[[RequestQueue], Awaitable[None]]] = {
+def a_poisoned() -> Poisoned:
+    receipt = QueueMessage(content="text")
+    receipt.id, receipt.pop_receipt = str(uuid.uuid4()), "receipt"
+    return Poisoned("text", True, datetime.now(UTC), receipt)
+
+
+CALLS: dict[str, Callable[[RequestQueue], Awaitable[object]]] = {
     "put": lambda q: q.put("text"),
     "put aside": lambda q: q.put_aside("text"),
     "publish": lambda q: q.publish({}),
+    "poisoned": lambda q: q.poisoned(32),
+    "buried": lambda q: q.buried(a_poisoned()),
+    "depths": lambda q: q.depths(),
     "ping": lambda q: q.ping(),
 }
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_queues_that_cannot_be_reached_are_unavailable_within_seconds(
-    call: Callable[[RequestQueue], Awaitable[None]],
-) -> None:
-    async with QueueServiceClient.from_connection_string(elsewhere(port=9), **PATIENCE) as service:
-        await is_unavailable(call(StorageQueues(service)), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_queues_that_do_not_let_us_in_are_unavailable(
-    azurite: str, call: Callable[[RequestQueue], Awaitable[None]]
-) -> None:
-    key = azurite.partition("AccountKey=")[2].partition(";")[0]
-    async with QueueServiceClient.from_connection_string(azurite.replace(key, "AAAA" + key[4:]), **PATIENCE) as service:
-        await is_unavailable(call(StorageQueues(service)), within=10)
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-@pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 503 Busy\r\n\r\n", b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\n\r\n", b"?\r\n\r\n"]
-)
-async def test_queues_that_give_no_answer_are_unavailable_within_their_time(
-    call: Callable[[RequestQueue], Awaitable[None]], answer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(storage, "CALL_SECONDS", 0.5)
-    async with (
-        listening(answer) as port,
-        QueueServiceClient.from_connection_string(elsewhere(port), **PATIENCE) as service,
-    ):
-        await is_unavailable(call(StorageQueues(service)), within=5)
+class TestQueuesOnStorage(FailingStorage):
+    @asynccontextmanager
+    async def opened(self, connection: str) -> AsyncIterator[StorageQueues]:
+        async with QueueServiceClient.from_connection_string(connection, **PATIENCE) as service:
+            yield StorageQueues(service)

@@ -474,6 +474,50 @@ class TestRoles:
         missing = path.replace(people.ROLE_GROUP_ID, stack.tenant.account(ADELE).person.id)
         refused(await stack.call("GET", missing), 404, "Request_ResourceNotFound")
 
+    async def test_role_assignable_groups_are_listed_by_a_filter_that_is_no_advanced_query(self, stack: Stack) -> None:
+        path = "/groups?$filter=isAssignableToRole eq true&$select=id,isAssignableToRole&$top=2"
+        first = await stack.get(path, permissions=DEFAULT_SET)
+        response = await stack.client.get(first["@odata.nextLink"], headers={"Authorization": f"Bearer {stack.token()}"})
+        listed = [*first["value"], *response.json()["value"]]
+        assert {group["id"]: group["isAssignableToRole"] for group in listed} == {
+            people.ROLE_GROUP_ID: True,
+            people.PIM_GROUP_ID: True,
+            people.HELPDESK_GROUP_ID: True,
+            people.ELIGIBLE_ROLE_GROUP_ID: True,
+        }
+
+    async def test_groups_are_told_from_people_by_their_ids_fifteen_at_a_time(self, stack: Stack) -> None:
+        adele = stack.tenant.account(ADELE).person.id
+        ids = [people.SALES_GROUP_ID.upper(), people.ROLE_GROUP_ID, *[adele] * 13]
+        path = "/groups?$select=id&$filter=id in ({})"
+        found = await stack.get(path.format(",".join(f"'{one}'" for one in ids)), permissions=DEFAULT_SET)
+        assert {group["id"] for group in found["value"]} == {people.SALES_GROUP_ID, people.ROLE_GROUP_ID}
+        too_many = path.format(", ".join(f"'{one}'" for one in (*ids, adele)))
+        refused(await stack.call("GET", too_many), 400, "Request_UnsupportedQuery", "Max allowed: 15")
+
+    async def test_a_filter_leaves_out_groups_of_which_the_app_may_not_read_the_property(self, stack: Stack) -> None:
+        path = "/groups?$filter=isAssignableToRole eq true"
+        assert (await stack.get(path, permissions=["Group.ManageProtection.All"]))["value"] == []
+        refused(await stack.call("GET", path, permissions=["User.Read.All"]), 403, "Authorization_RequestDenied")
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "$filter=isAssignableToRole ne true",
+            "$filter=not(isAssignableToRole eq true)",
+            "$filter=displayName in ('Sales')",
+            "$filter=id in ()",
+            "$filter=id in ('x'",
+            "$filter=isAssignableToRole in ('true')",
+            "$count=true",
+        ],
+    )
+    async def test_what_a_list_of_groups_does_not_take_is_refused(self, stack: Stack, query: str) -> None:
+        refused(await stack.call("GET", f"/groups?{query}"), 400, "Request_UnsupportedQuery")
+
+    async def test_groups_are_counted_by_an_advanced_query(self, stack: Stack) -> None:
+        assert (await stack.get("/groups?$count=true", headers=EVENTUAL))["@odata.count"] == len(stack.tenant.groups)
+
     async def test_membership_goes_through_groups_in_groups(self, stack: Stack) -> None:
         christie = stack.tenant.account(CHRISTIE).person.id
         groups = (await stack.get(f"/users/{CHRISTIE}/transitiveMemberOf"))["value"]
@@ -568,6 +612,7 @@ class TestPages:
             ("/users/{id}/transitiveMemberOf/graph.directoryRole", "$count=true"),
             ("/users/{id}/transitiveMemberOf/graph.group", "$count=true"),
             ("/users/{id}/ownedObjects/graph.group", "$count=true"),
+            ("/groups", "$filter=isAssignableToRole eq true"),
             ("/roleManagement/directory/roleAssignments", "$filter=principalId eq '{id}'"),
             ("/roleManagement/directory/roleEligibilityScheduleInstances", "$filter=principalId eq '{id}'"),
             ("/identityGovernance/privilegedAccess/group/eligibilityScheduleInstances", "$filter=principalId eq '{id}'"),

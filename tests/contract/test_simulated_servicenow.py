@@ -232,6 +232,11 @@ class TestLists:
         assert "Link" not in api.last.headers
         assert "X-Total-Count" not in api.last.headers
 
+    async def test_something_on_the_way_may_take_the_count_away(self, instance: SimulatedServiceNow, api: Api) -> None:
+        instance.settings.total_count = False
+        assert await self.numbers(api, "category=b") == ["2", "4"]
+        assert "X-Total-Count" not in api.last.headers
+
     async def test_an_empty_list_is_404_in_v1_and_empty_in_v2(self, api: Api) -> None:
         query = {"sysparm_query": "number=none"}
         assert (await api.call("GET", "/api/now/v1/table/incident", params=query))[0] == 404

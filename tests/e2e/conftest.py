@@ -1,7 +1,7 @@
 """The running product: one stack for the whole tier, a way to start another one, and what is told in the background meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,18 @@ class Traces:
 
     lines: list[str] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def going_on[Name, T](stories: Mapping[Name, Awaitable[T]]) -> AsyncIterator[dict[Name, asyncio.Task[T]]]:
+    """Each of them is under way; what is not over by the end is cut off."""
+    tasks = {name: asyncio.ensure_future(story) for name, story in stories.items()}
+    try:
+        yield tasks
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +78,5 @@ async def being_told(request: pytest.FixtureRequest, another: Another) -> AsyncI
     if not stories:
         yield {}
         return
-    async with another() as shared:
-        tasks = {story: asyncio.ensure_future(story(shared, another)) for story in stories}
-        try:
-            yield tasks
-        finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
+    async with another() as shared, going_on({story: story(shared, another) for story in stories}) as tasks:
+        yield tasks

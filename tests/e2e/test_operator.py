@@ -92,6 +92,7 @@ async def test_a_pause_makes_a_request_wait_until_it_is_resumed(operator: Operat
     assert (await operator.asks("pause", "--why", "again"))["changed"] is False
     assert await waiting.writes() == []
     assert (await operator.asks("resume", "--why", "looked into"))["changed"] is True
+    await operator.stack.sweep()
     assert (await waiting.ended(within=90))["outcome"] == "done"
     resumed = await operator.asks("resume", "--why", "again")
     assert (resumed["changed"], resumed["on"], resumed["why"]) == (False, False, "looked into")
@@ -108,6 +109,7 @@ async def test_at_its_limit_the_breaker_opens_and_a_request_waits_until_it_is_cl
         assert (shown["on"], shown["by"], len(shown["changes"])) == (True, "reregister", 1)
         assert await eventually(lambda: alarms(stack, "breaker-opened"))
         assert (await operator.asks("breaker", "close", "--why", "looked into"))["changed"] is True
+        await stack.sweep()
         assert (await waiting.ended(within=90))["outcome"] == "done"
         assert [change["on"] for change in (await operator.asks("breaker"))["changes"]] == [True, False, True]
 
@@ -120,6 +122,7 @@ async def test_a_breaker_that_an_operator_opens_holds_too(operator: Operator) ->
     assert simulated["outcome"] == "waiting"
     assert [hold["waitingFor"] for hold in simulated["holds"]] == ["breaker"]
     await operator.asks("breaker", "close", "--why", "over")
+    await operator.stack.sweep()
     assert (await waiting.ended(within=90))["outcome"] == "done"
 
 
@@ -182,6 +185,7 @@ async def test_for_a_ticket_that_awaits_approval_it_says_so_and_once_approved_it
     held = await operator.asks("simulate", "--ticket", ticket["number"], status=1)
     assert (held["outcome"], [one["waitingFor"] for one in held["holds"]]) == ("waiting", ["paused"])
     await operator.asks("resume", "--why", "over")
+    await operator.stack.sweep()
     answered = Case(stack, held["requestId"], name, person_id, ticket)
     assert (await answered.ended(within=90))["outcome"] == "done"
     again = await simulated_for(operator, "--ticket", ticket["number"], status=1)
@@ -201,7 +205,13 @@ async def test_what_cannot_be_read_is_no_yes(operator: Operator) -> None:
     assert len((await operator.stack.person(person_id))["methods"]) == 4
 
 
-# ---- settings
+# ---- usage and settings
+
+
+async def test_wrong_usage_is_one_document_too(tmp_path: Path) -> None:
+    done = await ran(tmp_path, "pause", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (2, {"error": done.stderr.strip()})
+    assert "--why" in done.stderr
 
 
 async def test_every_problem_with_the_settings_is_named(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from shared.model import (
     Inventory,
     Method,
     Mode,
+    Order,
+    OrderKind,
     Outcome,
     Person,
     Profile,
@@ -193,6 +195,11 @@ def begun(*methods: Method, **changes: Any) -> Record:
     return replace(running(inventory=held, removals=(entry(held[0]),)), **changes)
 
 
+def held(waiting_for: WaitingFor = WaitingFor.PAUSED, **changes: Any) -> Record:
+    """`running()` that has waited for a human since `NOW`."""
+    return journal.wait(running(**changes), waiting_for, None, NOW, 0.5)
+
+
 def ended(outcome: Outcome = Outcome.REFUSED, *reasons: Reason, **changes: Any) -> Record:
     """`running()` that ended a minute after `NOW` (refused: the ticket was not approved), and owes nothing any more."""
     said = reasons or (Reason.TICKET_NOT_APPROVED,)
@@ -220,3 +227,8 @@ STATES: dict[str, Record] = {
     "refused": ended(),
     "failed": ended(Outcome.FAILED, Reason.INTERNAL_ERROR),
 }
+
+
+def order(**changes: Any) -> Order:
+    """To reopen a request that `target` names."""
+    return replace(Order("0" * 32, OrderKind.REOPEN, "0" * 32, "operator@contoso.com", "CHG0030002", NOW), **changes)

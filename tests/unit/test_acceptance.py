@@ -341,7 +341,7 @@ class TestMessages:
     @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "\U0001f511", '{"id": "1"}'])
     async def test_a_message_that_nothing_can_be_made_of_is_put_aside(self, world: World, text: str) -> None:
         world.queue.insert(text)
-        await world.settle()
+        await world.work()
         assert (world.queue.aside, world.queue.results, world.records) == ([text], [], [])
 
     @pytest.mark.parametrize("data", [{"subject": ADELE, "ticket": {}}, {"subject": "Adele"}, {"ticket": {"system": "jira"}}, {}])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -417,3 +418,62 @@ def test_an_attempt_that_was_downgraded_was_a_dry_run() -> None:
         admission = admit(build.ticket_event(f"msg-{number}"), let_go_of, arrived_at=after(hours=number - 1, minutes=2))
         assert admission.taken is Taken.REOPENED
         record = admission.record
+
+
+# ---- operators
+
+
+def reopened(record: Record, *, mode: Mode = ENFORCE, **demand: Any) -> Admission:
+    cause = Cause("urn:reregister:operator", "0" * 32)
+    event = replace(build.event(), cause=cause, time=after(hours=30), **demand)
+    return shared.admission.reopen(event, "reopening", record, mode=mode, now=after(hours=30))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
+def test_an_operator_opens_the_next_attempt_of_whoever_asked_first(outcome: Outcome) -> None:
+    ended = build.ended(outcome, Reason.USER_DISABLED)
+    taken, record, seen = (admission := reopened(ended)).taken, admission.record, admission.seen
+    assert (taken, record.attempt, record.status) == (Taken.REOPENED, 2, Status.ACCEPTED)
+    assert (record.id, record.cause, record.reopened_by) == (ended.id, ended.cause, "0" * 32)
+    assert record.event_time == record.accepted_at == after(hours=30)
+    assert (record.message, record.outcome, record.mode) == ("reopening", None, ENFORCE)
+    assert seen == SeenEvent(
+        identity.event_key(Cause("urn:reregister:operator", "0" * 32)), record.id, "f" * 64, 2, after(hours=30)
+    )
+
+
+def test_a_dry_run_may_be_reopened_and_an_enforced_success_never() -> None:
+    assert reopened(build.ended(Outcome.DONE, Reason.DRY_RUN, mode=DRY_RUN), mode=DRY_RUN).record.attempt == 2
+    with pytest.raises(AssertionError):
+        reopened(build.ended(Outcome.DONE, Reason.REMOVED))
+    with pytest.raises(AssertionError):
+        reopened(build.record())
+
+
+def test_an_operator_is_not_held_up_by_the_attempts_of_today() -> None:
+    times = tuple(after(hours=hours) for hours in (-20, 10, 11, 12, 13))
+    exhausted = replace(build.ended(Outcome.REFUSED, Reason.USER_DISABLED), attempt=5, attempts_opened=times)
+    record = reopened(exhausted).record
+    assert (record.attempt, record.attempts_opened) == (6, (*times[1:], after(hours=30)))
+
+
+def test_the_next_attempt_that_somebody_else_opens_is_no_operators() -> None:
+    again = replace(reopened(build.ended(Outcome.REFUSED, Reason.TICKET_CLOSED, ticket=build.REF, subject=None), ticket=build.REF,
+                             subject=None, profile=None).record)  # fmt: skip
+    ended = replace(
+        again, status=Status.REFUSED, outcome=Outcome.REFUSED, reasons=(Reason.TICKET_CLOSED,), ended_at=after(hours=31)
+    )
+    assert admit(build.ticket_event("msg-9"), ended, arrived_at=after(hours=32)).record.reopened_by is None
+
+
+# ---- dead letters
+
+
+def test_a_dead_letter_is_named_after_what_it_holds_and_never_as_a_request() -> None:
+    name = identity.dead_letter_id("text")
+    assert name == identity.dead_letter_id("text")
+    assert len({name, identity.dead_letter_id("text "), identity.dead_letter_id("te", "xt"), identity.dead_letter_id()}) == 4
+    assert identity.is_dead_letter_id(name)
+    assert not identity.is_request_id(name)
+    for other in ("", "dl-", name[3:], name.upper(), f"{name}0", f"x{name}"):
+        assert not identity.is_dead_letter_id(other)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sandbox.people import ADELE, GUEST, HENRIETTA, JONI, SALES_GROUP_ID, Method
-from shared import wording
+from shared import journal, wording
 from shared.model import AlertKind, LeftAlone, Mode, Outcome, Reason, Switch, WaitingFor, Why
-from shared.ports import Unavailable
+from shared.ports import Forbidden, Unavailable
 from shared.record import OwedKind, Record
 from tests.calls import Killed
 from tests.unit import build
@@ -28,10 +28,11 @@ TICKET = {"system": "servicenow", "table": build.REF.table, "sysId": build.REF.s
 
 class TestWhichAlerts:
     @pytest.mark.parametrize("reason", Reason)
-    def test_two_reasons_are_looked_at_and_no_other(self, reason: Reason) -> None:
+    def test_three_reasons_are_looked_at_and_no_other(self, reason: Reason) -> None:
         kinds = {
             Reason.USER_PRIVILEGED: [OwedKind.PRIVILEGED_ALERT],
             Reason.USER_PROTECTED: [OwedKind.PROTECTED_ALERT],
+            Reason.INTERNAL_ERROR: [OwedKind.INTERNAL_ERROR_ALERT],
         }
         assert list(wording.alerts(build.ended(Outcome.REFUSED, reason))) == kinds.get(reason, [])
 
@@ -61,6 +62,10 @@ class TestWhichAlerts:
             "method-registered",
             "breaker-opened",
             "authentication-failures",
+            "dead-letter",
+            "reset-unfinished",
+            "not-delivered",
+            "internal-error",
         }
 
     def test_none_is_a_note_on_the_ticket(self) -> None:
@@ -69,6 +74,9 @@ class TestWhichAlerts:
             OwedKind.PRIVILEGED_ALERT,
             OwedKind.PROTECTED_ALERT,
             OwedKind.METHOD_ALERT,
+            OwedKind.UNFINISHED_ALERT,
+            OwedKind.NOT_DELIVERED_ALERT,
+            OwedKind.INTERNAL_ERROR_ALERT,
         ]
 
 
@@ -163,6 +171,35 @@ class TestWhatTheySay:
             "data": {"kind": "authentication-failures", "failures": 12, "since": "2026-11-24T02:35:16.000Z"},
         }
 
+    def test_of_what_was_begun_and_not_finished_what_it_waits_for(self) -> None:
+        record = build.begun(removals=(build.entry(build.method(), intended_at=after(minutes=1)),))
+        waiting = journal.wait(record, WaitingFor.GRAPH, None, after(minutes=20), 0.5)
+        alert = wording.unfinished_alert(waiting, after(minutes=20))
+        assert (alert["id"], alert["subject"], alert["time"]) == (
+            f"{record.id}#1/reset-unfinished",
+            record.id,
+            "2026-11-24T02:55:16.000Z",
+        )
+        assert alert["data"] == {
+            "kind": "reset-unfinished",
+            "requestId": record.id,
+            "attempt": 1,
+            "profile": "require-reregister",
+            "mode": "enforce",
+            "ticket": TICKET,
+            "subjectId": build.ADELE,
+            "waitingFor": "graph",
+            "begun": "2026-11-24T02:36:16.000Z",
+        }
+
+    def test_of_what_was_given_up_which_it_was_and_another_time_is_another_alert(self) -> None:
+        record = build.ended(attempt=2)
+        lost = (build.owed(OwedKind.OUTCOME_NOTE, 1), build.owed(OwedKind.RESULT, 2))
+        alert = wording.not_delivered_alert(record, lost, after(days=7))
+        assert alert["data"]["notDelivered"] == [{"attempt": 1, "what": "outcome"}, {"attempt": 2, "what": "result"}]
+        assert alert["id"] == f"{record.id}#2/not-delivered/1-outcome+2-result"
+        assert wording.not_delivered_alert(record, lost[:1], after(days=7))["id"] != alert["id"]
+
 
 # ---- in a whole story
 
@@ -227,6 +264,23 @@ class TestStories:
         world.tenant.register(ADELE, replace(NEW, created=world.clock.now()))
         await world.settle()
         assert world.outcome == ("failed", "default-method-stuck")
+        assert [alert["data"]["kind"] for alert in world.alerts] == ["method-registered"]
+
+    async def test_a_method_registered_meanwhile_is_told_of_though_we_lack_a_permission(self, world: World) -> None:
+        world.directory.permissions -= {"UserAuthMethod-Phone.ReadWrite.All"}
+        await world.webhook()
+        await world.clock.pass_by(seconds=3)
+        world.tenant.register(ADELE, replace(NEW, created=world.clock.now()))
+        await world.settle()
+        assert world.outcome == ("failed", "graph-forbidden")
+        assert [alert["data"]["kind"] for alert in world.alerts] == ["method-registered"]
+
+    async def test_a_method_registered_meanwhile_is_told_of_though_graph_will_not_change_the_default(self, world: World) -> None:
+        world.calls.fail("directory.prefer", Forbidden(WaitingFor.GRAPH, "403"), times=None)
+        await a_method_since(world)
+        await world.settle()
+        assert world.outcome == ("failed", "default-method-stuck")
+        assert world.calls.count("directory.prefer") == 1
         assert [alert["data"]["kind"] for alert in world.alerts] == ["method-registered"]
 
     async def test_somebody_who_is_both_gives_both(self, world: World) -> None:
@@ -319,10 +373,91 @@ class TestDelivery:
             "queue.publish", Unavailable(WaitingFor.STORAGE, "down", timedelta(hours=20)), times=None, when=_is_alert
         )
         await an_administrator(world)
-        await world.pass_by(days=8)
+        await world.pass_by(days=17)  # for a week of it another alert is owed, which would say so
         assert (world.alerts, world.record.owed) == ([], ())
         world.calls.heal()
         world.queue.results.append({"type": ALERT, **_said(world)})  # for the world, which looks for it
+
+
+def kinds(world: World) -> list[str]:
+    return [alert["data"]["kind"] for alert in world.alerts]
+
+
+class TestAResetThatIsNotFinished:
+    @pytest.mark.parametrize(
+        ("error", "waiting_for"),
+        [
+            (Unavailable(WaitingFor.GRAPH, "down"), "graph"),
+            (Unavailable(WaitingFor.GRAPH, "throttled", timedelta(hours=3)), "graph"),
+            (Forbidden(WaitingFor.GRAPH, "403"), "graph"),
+            (RuntimeError("who knows"), None),
+        ],
+    )
+    async def test_is_told_once_a_quarter_of_an_hour_after_it_began_and_then_carried_on(
+        self, world: World, error: Exception, waiting_for: str | None
+    ) -> None:
+        await world.webhook()
+        world.calls.fail("directory.methods", error, times=None)
+        world.calls.fail("directory.inventory", error, times=None, skip=1)  # once it has begun
+        await world.pass_by(minutes=26)
+        (alert,) = world.alerts
+        assert (alert["data"]["kind"], alert["data"]["waitingFor"]) == ("reset-unfinished", waiting_for)
+        await world.pass_by(days=1)
+        assert kinds(world) == ["reset-unfinished"]
+        world.calls.heal()
+        await world.settle()
+        assert world.outcome == ("done", "removed")
+        assert kinds(world) == ["reset-unfinished"]
+
+    async def test_is_not_told_when_it_takes_less(self, world: World) -> None:
+        await world.webhook()
+        world.calls.down(WaitingFor.GRAPH, "directory.revoke_sessions")
+        await world.pass_by(minutes=4)
+        world.calls.heal()
+        await world.settle()
+        assert (world.outcome, world.alerts) == (("done", "removed"), [])
+
+    async def test_is_nothing_that_was_not_begun(self, world: World) -> None:
+        await world.webhook()
+        world.calls.down(WaitingFor.GRAPH, "directory.person")
+        await world.pass_by(hours=5)
+        world.calls.heal()
+        await world.settle()
+        assert (world.outcome, world.alerts) == (("done", "removed"), [])
+
+
+class TestWhatCannotBeDelivered:
+    async def test_is_told_after_a_week_and_nothing_is_owed_any_more(self, world: World) -> None:
+        await world.webhook()
+        world.calls.down(WaitingFor.TICKET_SYSTEM, "desk.write")
+        await world.settle()
+        (alert,) = world.alerts
+        assert alert["data"]["notDelivered"] == [{"attempt": 1, "what": "start"}, {"attempt": 1, "what": "outcome"}]
+        assert (world.outcome, world.record.owed, world.record.message) == (("done", "removed"), (), None)
+
+    async def test_is_told_however_often_storage_and_workers_fail(self, world: World) -> None:
+        await world.webhook()
+        world.calls.down(WaitingFor.TICKET_SYSTEM, "desk.write")
+        world.calls.fail("queue.publish", Unavailable(WaitingFor.STORAGE, "down"), times=30, when=_is_alert)
+        world.calls.fail("queue.publish", Killed(), skip=30, when=_is_alert)
+        await world.settle(timedelta(days=20))
+        assert {alert["id"] for alert in world.alerts} == {f"{world.record.id}#1/not-delivered/1-start+1-outcome"}
+
+    async def test_is_not_told_of_the_alert_itself(self, world: World) -> None:
+        await world.webhook()
+        await world.work()
+        world.calls.down(WaitingFor.STORAGE, "queue.publish")
+        await world.webhook("msg-2")
+        await world.settle(timedelta(days=20))
+        assert world.alerts == []
+
+
+class TestAnInternalError:
+    async def test_is_told(self, world: World) -> None:
+        world.calls.fail("directory.person", RuntimeError("who knows"), times=None)
+        assert await world.ended() == ("failed", "internal-error")
+        (alert,) = world.alerts
+        assert (alert["data"]["kind"], alert["data"]["reason"]) == ("internal-error", "internal-error")
 
 
 def _is_alert(arguments: tuple[Any, ...]) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.people import ADELE
+from sandbox.people import ADELE, EMILY
 from sandbox.people import Method as Registered
-from shared.model import WaitingFor
+from shared.model import SwitchName, WaitingFor
 from shared.ports import Forbidden, Unavailable
+from tests.unit import build
 from tests.unit.world import World, about
 
 
@@ -108,6 +109,33 @@ class TestOnceBegun:
         assert world.outcome == ("done", "removed")
 
 
+class TestOnceActedOn:
+    """Nothing was to be removed, and sessions are revoked: what was decided stands, whatever happens before it is read back."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda world: setattr(world.ticket, "approval", "rejected"),
+            lambda world: world.control.put(SwitchName.PAUSE, build.switch()),
+            lambda world: world.control.put(SwitchName.BREAKER, build.switch()),
+            lambda world: world.configure(MODE="dry-run"),
+        ],
+        ids=["withdrawn", "paused", "breaker open", "dry runs in force"],
+    )
+    async def test_it_is_neither_decided_again_nor_held_back(self, world: World, change: Callable[[World], Any]) -> None:
+        world.ticket_for(EMILY)
+        world.calls.down(WaitingFor.GRAPH, "directory.methods")
+        await world.webhook()
+        await world.work()
+        assert world.record.acted_on
+        assert not world.record.removal_begun
+        change(world)
+        world.calls.heal()
+        await world.pass_by(minutes=5)
+        assert world.outcome == ("done", "nothing-to-remove")
+        assert world.writes() == ["directory.revoke_sessions"]
+
+
 # ---- the next attempt
 
 
@@ -187,7 +215,7 @@ class TestAnEventMeanwhile:
         await worker
         assert answer.status == 202
         assert world.outcome == ("done", "removed")
-        assert (world.record.attempt, world.calls.count("directory.person")) == (1, 3)  # the last time to confirm
+        assert (world.record.attempt, world.calls.count("directory.person")) == (1, 4)  # again, to confirm, at the end
 
     @pytest.mark.parametrize(
         "spoil", [lambda world: world.desk.tickets.clear(), lambda world: world.ticket_for("nobody@contoso.com")]

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sandbox.people import ADELE, JONI
-from shared import cli, wiring
+from shared import cli, journal, receipt, wiring
 from shared.adapters import telemetry
 from shared.app import App
 from shared.model import SwitchName, WaitingFor
-from shared.ports import Forbidden, Unavailable
+from shared.ports import Forbidden, NotLetIn, TicketNotFound, Unavailable
+from shared.receipt import Entry, EntryKind, Tail
 from tests.unit import build
 from tests.unit.world import World
 from tests.virtual_time import VirtualTimeLoop
@@ -120,6 +121,22 @@ def test_an_unknown_request_is_told_in_a_sentence(operator: Operator) -> None:
         assert (done.exit_code, done.stdout, done.stderr) == (1, "", "There is no such request.\n")
 
 
+def test_who_is_held_is_shown_with_those_who_are_due_and_each_once(operator: Operator) -> None:
+    world = operator.world
+    records = [
+        build.held(id="1" * 32),
+        build.held(WaitingFor.BREAKER, id="2" * 32),
+        journal.woken(build.held(id="3" * 32), build.after(minutes=3)),
+        build.record(id="4" * 32),
+        build.ended(id="5" * 32),
+    ]
+    for record in records:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(world.journal.commit(record, None))
+    shown = {one["id"][0]: one["waitingFor"] for one in operator.asks("status")["requests"]}
+    assert shown == {"1": "paused", "2": "breaker", "3": "paused", "4": None}
+
+
 # ---- simulate
 
 
@@ -158,7 +175,191 @@ def test_a_simulation_is_of_a_ticket_or_of_a_person_whom_a_source_asks_for(opera
     assert operator.world.calls.log == []
 
 
+# ---- verify
+
+
+@pytest.fixture
+def ended(operator: Operator) -> str:
+    """The id of a request that was done."""
+    asyncio.run(operator.world.ended())
+    return operator.world.record.id
+
+
+def test_a_whole_receipt_holds_against_ticket_and_journal(operator: Operator, ended: str) -> None:
+    outcome = operator.world.record.receipt
+    assert outcome is not None
+    (one,) = operator.asks("verify", ended)["receipts"]
+    assert (one["id"], one["holds"], one["findings"], one["unheard"]) == (ended, True, [], [])
+    assert one["entries"] == len(operator.world.entries())
+    assert one["anchors"] == [
+        {"from": "ticket", "hash": outcome.hash, "sequence": None},
+        {"from": "journal", "hash": outcome.hash, "sequence": outcome.sequence},
+    ]
+    assert operator.asks("verify", "--all")["receipts"] == [one]
+    assert "All hold." in operator.types("verify", ended).stdout
+
+
+def test_what_was_edited_does_not_hold(operator: Operator, ended: str) -> None:
+    blob = operator.world.receipts.blob(ended)
+    operator.world.receipts.put(ended, blob.replace(b'"status":204', b'"status":404', 1))
+    (one,) = operator.asks("verify", ended, status=1)["receipts"]
+    assert [finding["fault"] for finding in one["findings"]] == ["edited"]
+    shown = operator.types("verify", ended)
+    assert (shown.exit_code, "Not all hold." in shown.stdout) == (1, True)
+
+
+def test_a_receipt_that_was_cut_off_is_found_by_the_ticket_though_the_journal_agrees(operator: Operator, ended: str) -> None:
+    """Who owns our storage changes both together; what stands on the ticket is out of their reach."""
+    world, record = operator.world, operator.world.record
+    first = world.receipts.blob(ended).splitlines(keepends=True)[0]
+    world.receipts.put(ended, first)
+    world.journal.spoil(replace(record, receipt=receipt.tail_of(first).anchor))
+    (one,) = operator.asks("verify", ended, status=1)["receipts"]
+    assert [(finding["fault"], finding["anchor"]) for finding in one["findings"]] == [("truncated", record.receipt.hash)]  # type: ignore[union-attr]
+
+
+def test_the_ticket_testifies_also_when_the_journal_is_lost(operator: Operator, ended: str) -> None:
+    operator.world.journal._documents.clear()
+    (one,) = operator.asks("verify", ended)["receipts"]
+    assert [said["from"] for said in one["anchors"]] == ["ticket"]
+
+
+@pytest.mark.parametrize(("kept", "status"), [(1.0, 0), (0.5, 1)])
+def test_a_hash_that_one_was_given_must_be_there(operator: Operator, ended: str, kept: float, status: int) -> None:
+    lines = operator.world.receipts.blob(ended).splitlines(keepends=True)
+    told = receipt.tail_of(b"".join(lines)).hash
+    operator.world.receipts.put(ended, b"".join(lines[: int(len(lines) * kept)]))
+    (one,) = operator.asks("verify", ended, "--anchor", told.upper(), status=status)["receipts"]
+    assert one["anchors"][0] == {"from": "given", "hash": told, "sequence": None}
+
+
+def test_a_receipt_that_is_gone_is_missing(operator: Operator, ended: str) -> None:
+    operator.world.receipts.put(ended, b"")
+    (one,) = operator.asks("verify", ended, status=1)["receipts"]
+    assert {finding["fault"] for finding in one["findings"]} == {"missing", "truncated"}
+
+
+def test_who_knows_nothing_of_a_request_does_not_say_that_its_receipt_holds(operator: Operator) -> None:
+    (one,) = operator.asks("verify", "0" * 32, status=1)["receipts"]
+    assert [finding["fault"] for finding in one["findings"]] == ["missing"]
+
+
+def test_a_request_that_has_changed_nothing_yet_needs_no_receipt(operator: Operator) -> None:
+    asyncio.run(operator.world.webhook())
+    (one,) = operator.asks("verify", operator.world.record.id)["receipts"]
+    assert (one["holds"], one["entries"], one["anchors"]) == (True, 0, [])
+    assert "Without an anchor" in operator.types("verify", operator.world.record.id).stdout
+    assert "There are no receipts." in operator.types("verify", "--all").stdout
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable(WaitingFor.TICKET_SYSTEM, "down"), Forbidden(WaitingFor.TICKET_SYSTEM, "403"), TicketNotFound()]
+)
+def test_a_ticket_that_cannot_be_read_is_named(operator: Operator, ended: str, error: Exception) -> None:
+    operator.world.calls.fail("desk.read", error, times=None)
+    (one,) = operator.asks("verify", ended, status=3)["receipts"]
+    assert (one["holds"], [silent["from"] for silent in one["unheard"]]) == (False, ["ticket"])
+    assert "the ticket could not be asked" in " ".join(operator.types("verify", ended).stdout.split())
+
+
+def test_a_ticket_without_a_ticket_system_is_named(operator: Operator, ended: str) -> None:
+    operator.world.configure(SERVICENOW_URL=None, SERVICENOW_AUDIENCE=None, SERVICENOW_CATALOG_ITEMS=None)
+    (one,) = operator.asks("verify", ended, status=3)["receipts"]
+    assert [silent["cause"] for silent in one["unheard"]] == ["no ticket system is configured"]
+
+
+def test_a_journal_that_contradicts_itself_is_named(operator: Operator, ended: str) -> None:
+    operator.world.journal.spoil(replace(operator.world.record, reasons=()))
+    (one,) = operator.asks("verify", ended, status=3)["receipts"]
+    assert [silent["from"] for silent in one["unheard"]] == ["journal"]
+    assert [said["from"] for said in one["anchors"]] == ["ticket"]
+
+
+def test_only_the_requests_own_ticket_testifies(operator: Operator, ended: str) -> None:
+    """A forged receipt may name any ticket; nobody else's is read."""
+    forged, _ = receipt.chain(
+        ended,
+        Tail(),
+        [
+            Entry("", 1, EntryKind.ACCEPTED, {"ticket": ticket})
+            for ticket in (
+                {"system": "servicenow", "table": "sc_req_item", "sysId": "f" * 32, "number": "RITM0010002"},
+                {"system": "servicenow", "table": "sc_req_item", "sysId": "../sys_user", "number": "RITM0010002"},
+                {"system": "servicenow"},
+                None,
+            )
+        ],
+    )
+    operator.world.journal._documents.clear()
+    operator.world.receipts.put(ended, b"".join(forged))
+    before = operator.world.calls.count("desk.read")
+    (one,) = operator.asks("verify", ended)["receipts"]
+    assert one["anchors"] == []
+    assert operator.world.calls.count("desk.read") == before
+
+
+def test_checking_writes_nothing(operator: Operator, ended: str) -> None:
+    before = len(operator.world.calls.log)
+    operator.asks("verify", ended)
+    assert set(operator.world.calls.names()[before:]) == {"receipts.read", "journal.find", "desk.read"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("no id",),
+        ("0" * 32, "--all"),
+        ("--all", "--anchor", "0" * 64),
+        ("0" * 32, "1" * 32, "--anchor", "0" * 64),
+        ("0" * 32, "--anchor", "0"),
+    ],
+)
+def test_receipts_are_named_or_all_of_them(operator: Operator, words: tuple[str, ...]) -> None:
+    assert operator.types("verify", *words).exit_code == 2
+    assert operator.world.calls.log == []
+
+
 # ---- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("stauts",), "stauts"),
+        ((), "command"),
+        (("status", "--jsn"), "--jsn"),
+        (("status", "one", "two"), "two"),
+        (("pause",), "--why"),
+        (("pause", "--why", " "), "--why"),
+        (("breaker", "shut"), "shut"),
+        (("simulate",), "--ticket"),
+        (("simulate", "--subject", "no such form", "--source", SOURCE), "--subject"),
+        (("simulate", "--subject", ADELE, "--source", SOURCE, "--profile", "all"), "all"),
+    ],
+)
+def test_wrong_usage_is_a_document_too(operator: Operator, words: tuple[str, ...], named: str) -> None:
+    for line in (("--json", *words), (*words, "--json")):
+        done = operator.types(*line)
+        assert done.exit_code == 2
+        document = json.loads(done.stdout)
+        assert document.keys() == {"error"}
+        assert named in document["error"]
+        assert document["error"] == done.stderr.strip()
+    assert operator.world.calls.log == []
+
+
+def test_wrong_usage_is_told_to_people_with_how_it_is_used(operator: Operator) -> None:
+    done = operator.types("pause")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Usage: " in done.stderr
+    assert "--why" in done.stderr
+
+
+def test_help_is_for_people_whatever_else_is_asked_for(operator: Operator) -> None:
+    done = operator.types("--json", "--help")
+    assert done.exit_code == 0
+    assert "simulate" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -171,6 +372,13 @@ def test_what_fails_is_a_sentence_and_never_a_trace(operator: Operator, error: E
     assert json.loads(done.stdout)["error"] == done.stderr.strip()
     assert "secret" not in done.output
     assert "Traceback" not in done.output
+
+
+def test_storage_that_does_not_let_us_in_is_not_said_to_be_down(operator: Operator) -> None:
+    operator.world.calls.fail("journal.due", NotLetIn(WaitingFor.STORAGE, "our identity may not: a role is missing"))
+    done = operator.types("status")
+    assert done.exit_code == 3
+    assert done.stderr.strip() == "Storage refused us: our identity may not: a role is missing."
 
 
 def test_what_others_wrote_does_not_steer_the_terminal(operator: Operator) -> None:

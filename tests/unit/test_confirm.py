@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.people import ADELE, EVERYONE_GROUP_ID, HELPDESK_GROUP_ID, ISAIAH, ROLE_GROUP_ID, SALES_GROUP_ID, fido2
+from shared import guardrails
 from shared.model import Approval, WaitingFor
 from tests.unit import build
 from tests.unit.world import ALL_METHODS, World
@@ -127,8 +128,7 @@ ON_THE_PERSON: dict[str, tuple[Change, Change, str]] = {
     "reset by another request": (nothing, counted, "cooldown"),
 }
 CHANGES = ON_THE_TICKET | ON_THE_PERSON
-# To whom an identifier leads is not asked once the right person's methods go; a ticket that is gone cannot be noted.
-WITHDRAWALS = {name: case for name, case in ON_THE_TICKET.items() if name not in ("another identifier", "ticket deleted")}
+WITHDRAWALS = {name: case for name, case in ON_THE_TICKET.items() if name != "ticket deleted"}  # which cannot be noted
 
 
 def cases(changes: dict[str, tuple[Change, Change, str]]) -> list[Any]:
@@ -148,6 +148,36 @@ class TestJustBeforeTheFirstChange:
         assert world.outcome == ("refused", reason)
         assert (world.writes(), world.result["removed"]) == ([], [])
         assert [reset for reset in world.ledger.resets() if reset.request_id == world.record.id] == []
+
+    @pytest.mark.parametrize(("prepare", "change", "reason"), cases(CHANGES))
+    async def test_what_refuses_is_a_rule_and_each_rule_has_one_verdict(
+        self, world: World, prepare: Change, change: Change, reason: str
+    ) -> None:
+        prepare(world)
+        await world.webhook()
+        async with just_before(world):
+            change(world)
+        await world.settle()
+        verdicts = world.record.verdicts
+        assert {verdict.reason for verdict in verdicts if verdict.refuses} == set(world.record.reasons)
+        assert len({verdict.rule for verdict in verdicts}) == len(verdicts)
+
+    @pytest.mark.parametrize(
+        ("change", "gone"),
+        [
+            (lambda world: world.desk.tickets.clear(), guardrails.TICKET_RULES),
+            (lambda world: world.tenant.remove(ADELE), guardrails.PERSON_RULES),
+        ],
+        ids=["ticket", "person"],
+    )
+    async def test_what_is_gone_has_no_verdicts_of_an_earlier_reading(
+        self, world: World, change: Change, gone: tuple[guardrails.Rule[Any], ...]
+    ) -> None:
+        await world.webhook()
+        async with just_before(world):
+            change(world)
+        await world.settle()
+        assert {verdict.rule for verdict in world.record.verdicts}.isdisjoint(rule.name for rule in gone)
 
     @pytest.mark.parametrize(("prepare", "change", "reason"), cases(ON_THE_PERSON))
     async def test_of_a_person_without_a_ticket_too(self, world: World, prepare: Change, change: Change, reason: str) -> None:
@@ -330,6 +360,24 @@ class TestFromTheFirstChangeOn:
         assert world.outcome == ("done", "removed")
         assert world.types() == []
 
+    async def test_a_withdrawal_is_noted_though_the_person_cannot_be_read(self, world: World) -> None:
+        world.calls.fail("directory.person", RuntimeError("a bug"), skip=2, times=None)
+        await world.webhook()
+        async with just_before(world, "directory.remove"):
+            world.ticket.approval = "requested"
+        await world.settle()
+        assert world.outcome == ("done", "removed")
+        (note,) = world.notes("outcome")
+        assert self.WITHDRAWN in note
+
+    @pytest.mark.parametrize("call", ["desk.read", "directory.person"])
+    async def test_what_cannot_be_read_is_not_said_to_be_withdrawn(self, world: World, call: str) -> None:
+        world.calls.fail(call, RuntimeError("a bug"), skip=2, times=None)
+        await world.ended()
+        assert world.outcome == ("done", "removed")
+        (note,) = world.notes("outcome")
+        assert self.WITHDRAWN not in note
+
     async def test_a_ticket_that_is_as_it_was_is_not_said_to_be_withdrawn(self, world: World) -> None:
         await world.ended()
         (note,) = world.notes("outcome")
@@ -360,7 +408,8 @@ class TestWhatItCosts:
         last_read = max(
             place for place in range(first) if names[place] in ("desk.read", "directory.standing", "directory.person")
         )
-        assert set(names[last_read + 1 : first]) <= {"ledger.read", "control.read", "ledger.commit", "journal.commit"}
+        ours = {"ledger.read", "control.read", "ledger.commit", "receipts.append", "journal.commit"}
+        assert set(names[last_read + 1 : first]) <= ours
 
     async def test_a_dry_run_needs_no_second_look(self, world: World) -> None:
         world.configure(MODE="dry-run")

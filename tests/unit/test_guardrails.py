@@ -13,23 +13,32 @@ from shared.guardrails import (
     EVENT_RULES,
     PERSON_RULES,
     RULES,
+    SUBJECT_RULES,
+    TICKET_FOUND_RULES,
     TICKET_RULES,
     EventFacts,
     Limits,
     PersonFacts,
     Rule,
+    SubjectFacts,
     TicketFacts,
     approvers,
     ask,
     refusals,
 )
-from shared.model import PRECEDENCE, Approval, Profile, Reason, Standing, Verdict
+from shared.model import PRECEDENCE, Approval, Profile, Reason, Standing, Ticket, Verdict
 from shared.record import Pins
 from tests.unit import build
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "guardrails.yml").read_text("utf-8"))
 PEOPLE = {"S": build.SUBJECT, "O": build.OPENER, "A": build.APPROVER, **{one: one.lower() * 32 for one in "BCDE"}, "": ""}
-STAGES: dict[str, tuple[Rule[Any], ...]] = {"event": EVENT_RULES, "ticket": TICKET_RULES, "person": PERSON_RULES}
+STAGES: dict[str, tuple[Rule[Any], ...]] = {
+    "event": EVENT_RULES,
+    "ticket found": TICKET_FOUND_RULES,
+    "ticket": TICKET_RULES,
+    "subject": SUBJECT_RULES,
+    "person": PERSON_RULES,
+}
 
 # The contract's order: where several hold, the first is the reason
 REFUSALS = [
@@ -108,19 +117,33 @@ def ticket_facts(case: dict[str, Any]) -> TicketFacts:
     )
 
 
+def found_ticket(case: dict[str, Any]) -> Ticket | None:
+    return build.ticket() if case["found"] else None
+
+
+def subject_facts(case: dict[str, Any]) -> SubjectFacts:
+    person = build.person(**case.get("person", {})) if case.get("found", True) else None
+    return SubjectFacts(person, case.get("identifier"), build.ADELE if case.get("pinned") == "ADELE" else case.get("pinned"))
+
+
 def person_facts(case: dict[str, Any]) -> PersonFacts:
     standing = {name: tuple(case.get(name, ())) for name in ("active", "eligible", "role_groups")}
     reset = case.get("last_reset")
     return PersonFacts(
         build.person(**case.get("person", {})),
         Standing(**standing, groups=frozenset(case.get("groups", ()))),
-        build.ADELE if case.get("pinned") == "ADELE" else case.get("pinned"),
         None if reset is None else build.before(hours=reset),
         build.NOW,
     )
 
 
-FACTS: dict[str, Callable[[dict[str, Any]], Any]] = {"event": event_facts, "ticket": ticket_facts, "person": person_facts}
+FACTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "event": event_facts,
+    "ticket found": found_ticket,
+    "ticket": ticket_facts,
+    "subject": subject_facts,
+    "person": person_facts,
+}
 ALL_CASES = [pytest.param(stage, case, id=f"{stage}: {case['case']}") for stage, of_stage in CASES.items() for case in of_stage]
 
 
@@ -183,7 +206,7 @@ def test_every_other_reason_says_how_an_attempt_was_done_or_failed() -> None:
 
 
 def test_reasons_come_in_order_and_once_whatever_the_order_of_the_rules() -> None:
-    facts = PersonFacts(build.person(guest=True, enabled=False), Standing(active=("role",)), None, None, build.NOW)
+    facts = PersonFacts(build.person(guest=True, enabled=False), Standing(active=("role",)), None, build.NOW)
     twice = (*reversed(PERSON_RULES), *PERSON_RULES)
     reasons = refusals(ask(twice, facts, build.limits()))
     assert reasons == (Reason.USER_GUEST, Reason.USER_DISABLED, Reason.USER_PRIVILEGED)
@@ -287,8 +310,19 @@ def test_on_whose_word_a_ticket_rests_are_those_whose_approval_counts() -> None:
             "none that is accepted",
         ),
         ("ticket", "ticket-subject-missing", {"ticket": {"subject": None}}, f"{build.SUBJECT}, without an identifier"),
-        ("person", "subject-changed", {"pinned": "other"}, f"{build.ADELE}, bound to other"),
-        ("person", "subject-changed", {}, f"{build.ADELE}, not bound yet"),
+        ("ticket found", "ticket-not-found", {"found": True}, f"{build.REF.table} {build.REF.sys_id}"),
+        ("ticket found", "ticket-not-found", {"found": False}, "none is shown to us"),
+        ("subject", "subject-changed", {"pinned": "other"}, f"{build.ADELE}, bound to other"),
+        ("subject", "subject-changed", {}, f"{build.ADELE}, not bound yet"),
+        ("subject", "subject-changed", {"found": False, "pinned": "ADELE"}, f"nobody, bound to {build.ADELE}"),
+        (
+            "subject",
+            "subject-changed",
+            {"identifier": "isaiah.langer@contoso.com", "pinned": "ADELE"},
+            f"{build.ADELE}, bound to {build.ADELE}, the ticket's identifier leads elsewhere",
+        ),
+        ("subject", "user-not-found", {}, build.ADELE),
+        ("subject", "user-not-found", {"found": False}, "nobody"),
         ("person", "user-guest", {"person": {"guest": True}}, "a guest"),
         ("person", "user-guest", {}, "a member, a cloud account"),
         (

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from hypothesis import strategies as st
 
 from shared.intake import (
     EVENT_TYPE,
+    OPERATOR_SOURCE,
     WEBHOOK_SOURCE,
     InvalidMessage,
     ReceivedMessage,
+    check_ordered,
     check_time,
     is_subject,
     message,
     message_event,
+    reopening,
     returned,
     webhook_event,
 )
@@ -336,3 +340,61 @@ def test_a_message_with_other_characters_in_it_is_read_whole_or_refused(kind: st
         return
     assert (event.ticket is None) != (event.subject is None)
     assert (event.subject is None) == (event.profile is None)
+
+
+# ---- an operator's events
+
+REQUEST, OPERATORS = "0123456789abcdef" * 2, Cause(OPERATOR_SOURCE, "ab" * 16)
+DEMANDS = {
+    "a ticket": Event(OPERATORS, NOW, "", ticket=TICKET),
+    "a person": Event(OPERATORS, NOW, "", subject="adele@contoso.com", profile=Profile.FULL_RESET, requested_by="playbook"),
+    "a person, by nobody named": Event(OPERATORS, NOW, "", subject="adele@contoso.com", profile=Profile.REQUIRE_REREGISTER),
+}
+
+
+@pytest.mark.parametrize("demand", DEMANDS.values(), ids=DEMANDS.keys())
+def test_a_reopening_is_read_as_what_was_demanded_of_which_request(demand: Event) -> None:
+    received = message_event(reopening(demand, REQUEST))
+    assert received.reopens == REQUEST
+    assert received.first_inserted_at is None
+    data = json.loads(reopening(demand, REQUEST))["data"]
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    assert received.event == replace(demand, fingerprint=hashlib.sha256(canonical).hexdigest())
+
+
+def test_a_reopening_remembers_when_it_was_put_on_the_queue_as_other_messages_do() -> None:
+    text = reopening(DEMANDS["a ticket"], REQUEST)
+    put_back = message_event(returned(text, NOW))
+    assert put_back == replace(message_event(text), first_inserted_at=NOW)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"source": OPERATOR_SOURCE},
+        {"reregisterreopens": REQUEST},
+        {"source": WEBHOOK_SOURCE, "reregisterreopens": REQUEST},
+        {"source": OPERATOR_SOURCE, "reregisterreopens": "everything"},
+        {"source": OPERATOR_SOURCE, "reregisterreopens": REQUEST.upper()},
+        {"source": OPERATOR_SOURCE, "reregisterreopens": True},
+        {"source": OPERATOR_SOURCE.upper(), "reregisterreopens": REQUEST},
+    ],
+)
+@pytest.mark.parametrize("data", [PERSON_DATA, TICKET_DATA])
+def test_only_an_operators_event_reopens_and_it_names_a_request(attributes: dict[str, Any], data: dict[str, Any]) -> None:
+    with pytest.raises(InvalidMessage) as refused:
+        message_event(json.dumps(ATTRIBUTES | attributes | {"data": data}))
+    assert refused.value.pointer == "/reregisterreopens"
+    assert refused.value.cause is not None
+
+
+def test_an_operators_event_that_nobody_ordered_is_no_request() -> None:
+    received = message_event(reopening(DEMANDS["a ticket"], REQUEST))
+    for known in (None, "f" * 32):
+        with pytest.raises(InvalidMessage) as refused:
+            check_ordered(received, known)
+        assert (refused.value.cause, refused.value.pointer) == (OPERATORS, "/reregisterreopens")
+        assert str(refused.value) == "/reregisterreopens: No operator has ordered this"
+    check_ordered(received, REQUEST)
+    for known in (None, REQUEST):
+        check_ordered(message_event(json.dumps(GOOD["ticket"])), known)

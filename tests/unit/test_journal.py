@@ -34,6 +34,7 @@ CHANGES: dict[str, tuple[Record, Callable[[Record], Record]]] = {
     "owe": (RUNNING, lambda record: journal.owe(record, OwedKind.RESULT, "{}", after(minutes=1))),
     "delivered": (ENDED, lambda record: journal.delivered(record, ENDED.owed[1], after(minutes=2))),
     "undelivered": (ENDED, lambda record: journal.undelivered(record, ENDED.owed[1])),
+    "unrecorded": (ENDED, lambda record: journal.unrecorded(record, ENDED.owed[1])),
     "settle": (ENDED, lambda record: journal.settle(record, None, after(minutes=2), 0.5)),
     "settle for good": (replace(ENDED, owed=()), lambda record: journal.settle(record, None, after(minutes=2), 0.5)),
     "put back": (build.record(), lambda record: journal.put_back(record, after(minutes=2))),

@@ -125,8 +125,16 @@ class History(RuleBasedStateMachine):
     def wait(self, waiting_for: WaitingFor | None, asked: int | None, jitter: float) -> None:
         retry_after = None if asked is None else timedelta(seconds=asked)
         self.record = journal.wait(self.record, waiting_for, retry_after, self.now, jitter)
-        assert self.record.next_try_at is not None
-        assert self.record.next_try_at - self.now <= timedelta(days=6)
+        assert (self.record.next_try_at is None) == (waiting_for in journal.FOR_A_HUMAN)
+        assert self.record.next_try_at is None or self.record.next_try_at - self.now <= timedelta(days=6)
+        self.record = journal.still_telling(self.record, retry_after, self.now, jitter)
+
+    @precondition(lambda self: journal.held_for(self.record) is not None)
+    @rule(other=st.booleans())
+    def turn_the_switch_off(self, other: bool) -> None:
+        held_for = journal.held_for(self.record)
+        (other_switch,) = journal.FOR_A_HUMAN - {held_for}
+        self.record = journal.moved_on(self.record, other_switch, self.now) if other else journal.resume(self.record, self.now)
 
     @precondition(lambda self: self.at_work)
     @rule(kind=st.sampled_from([OwedKind.START_NOTE, OwedKind.WAITING_NOTE]))
@@ -161,11 +169,16 @@ class History(RuleBasedStateMachine):
         else:
             self.record = journal.undelivered(self.record, one)
 
+    @precondition(lambda self: self.leased)
+    @rule()
+    def give_up_telling(self) -> None:
+        for one in journal.overdue(self.record, self.now):
+            self.record = journal.undeliverable(self.record, one)
+            self.owing.remove((one.kind, one.attempt))
+
     @precondition(lambda self: self.leased and not self.at_work)
     @rule(asked=st.sampled_from([None, 60, 10**9]), jitter=JITTER)
     def settle(self, asked: int | None, jitter: float) -> None:
-        too_old = {(one.kind, one.attempt) for one in self.record.owed if self.now - one.since >= timedelta(days=7)}
-        self.owing -= set() if self.record.is_open else too_old
         self.record = journal.settle(self.record, timedelta(seconds=asked) if asked else None, self.now, jitter)
 
     # ---- what holds all the time
@@ -186,7 +199,8 @@ class History(RuleBasedStateMachine):
     @invariant()
     def whoever_has_something_left_to_do_is_woken_for_it(self) -> None:
         due = journal.due_at(self.record)
-        assert (due is not None) == (self.record.is_open or bool(self.record.owed))
+        held = journal.held_for(self.record) is not None
+        assert (due is not None or held) == (self.record.is_open or bool(self.record.owed))
         assert due is None or (self.record.message is not None and journal.may_claim(self.record, due))
 
     @invariant()

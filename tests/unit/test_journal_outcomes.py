@@ -202,6 +202,9 @@ TOLD = {
     OwedKind.PRIVILEGED_ALERT: StepName.ALERTED,
     OwedKind.PROTECTED_ALERT: StepName.ALERTED,
     OwedKind.METHOD_ALERT: StepName.ALERTED,
+    OwedKind.UNFINISHED_ALERT: StepName.ALERTED,
+    OwedKind.NOT_DELIVERED_ALERT: StepName.ALERTED,
+    OwedKind.INTERNAL_ERROR_ALERT: StepName.ALERTED,
 }
 
 
@@ -224,6 +227,14 @@ def test_what_could_not_be_delivered_stays_owed_and_is_counted() -> None:
     one, other = build.owed(OwedKind.RESULT), build.owed(OwedKind.OUTCOME_NOTE)
     record = journal.undelivered(build.ended(message="m", owed=(other, one)), one)
     assert record.owed == (other, replace(one, tried=1))
+
+
+def test_what_was_told_and_is_not_on_record_stays_owed_as_told() -> None:
+    one, other = build.owed(OwedKind.RESULT), build.owed(OwedKind.OUTCOME_NOTE)
+    ended = build.ended(message="m", owed=(other, one))
+    record = journal.unrecorded(journal.delivered(ended, one, after(minutes=2)), one)
+    assert record.owed == (other, replace(one, tried=1, told=True))
+    assert journal.delivered(record, record.owed[1], after(minutes=3)).owed == (other,)
 
 
 def test_an_ended_attempt_with_nothing_to_tell_is_let_go_of_for_good() -> None:
@@ -259,11 +270,25 @@ def test_an_attempt_that_was_opened_meanwhile_may_begin_when_delivery_is_over() 
     assert journal.may_claim(journal.check(record), after(minutes=2))
 
 
+def test_what_was_given_up_is_owed_no_more_and_a_step() -> None:
+    one, other = build.owed(OwedKind.RESULT, 2), build.owed(OwedKind.OUTCOME_NOTE, 1)
+    record = journal.not_delivered(build.running(attempt=2, owed=(other, one)), one, after(days=7))
+    assert (record.owed, record.steps[-1]) == ((other,), StepTaken(StepName.NOT_DELIVERED, after(days=7), OwedKind.RESULT))
+
+
 def test_delivery_is_tried_for_seven_days() -> None:
     old, young = build.owed(since=NOW, tried=900), build.owed(OwedKind.OUTCOME_NOTE, since=after(days=1), tried=800)
     held = build.ended(message="m", owed=(old, young), lease=Lease("w", after(days=8)))
-    assert journal.settle(held, None, after(days=7) - TICK, 0.5).owed == (old, young)
-    assert journal.settle(held, None, after(days=7), 0.5).owed == (young,)
-    given_up = journal.settle(held, None, after(days=8), 0.5)
-    assert (given_up.owed, given_up.message) == ((), None)
-    journal.check(given_up)
+    assert journal.overdue(held, after(days=7) - TICK) == ()
+    assert journal.overdue(held, after(days=7)) == (old,)
+    assert journal.overdue(held, after(days=8)) == (old, young)
+
+
+@pytest.mark.parametrize("kind", [OwedKind.WAITING_NOTE, OwedKind.UNFINISHED_ALERT])
+def test_what_was_told_once_in_an_attempt_is_known_to_be_whether_it_is_still_owed_or_not(kind: OwedKind) -> None:
+    owing = build.running(attempt=2, owed=(build.owed(kind, 2),))
+    assert journal.has_told(owing, kind)
+    assert journal.has_told(journal.delivered(owing, build.owed(kind, 2), NOW), kind)
+    assert journal.has_told(journal.not_delivered(owing, build.owed(kind, 2), NOW), kind)
+    assert not journal.has_told(build.running(attempt=2, owed=(build.owed(kind, 1), build.owed(OwedKind.START_NOTE, 2))), kind)
+    assert not journal.has_told(journal.step(build.running(), StepName.DECIDED, NOW, kind), kind)

@@ -14,7 +14,7 @@ from tests.unit import build
 from tests.unit.build import LEASE, NOW, TICK, after
 
 ENFORCE, DRY_RUN = Mode.ENFORCE, Mode.DRY_RUN
-GRAPH, TICKET_SYSTEM = WaitingFor.GRAPH, WaitingFor.TICKET_SYSTEM
+GRAPH, TICKET_SYSTEM, STORAGE = WaitingFor.GRAPH, WaitingFor.TICKET_SYSTEM, WaitingFor.STORAGE
 WITHOUT_LIMIT = (WaitingFor.RATE_LIMIT, WaitingFor.BREAKER, WaitingFor.PAUSED)
 GIVE_UP = timedelta(hours=6)
 SKEW = timedelta(seconds=5)  # by so much may the clocks of two workers differ
@@ -272,6 +272,33 @@ def test_what_people_hold_back_is_let_go_of_and_outages_are_not(waiting_for: Wai
     assert journal.let_go(build.running(outages=(graph,))).outages == (graph,)
 
 
+@pytest.mark.parametrize("waiting_for", WITHOUT_LIMIT)
+def test_an_outage_keeps_its_age_while_people_hold_the_attempt_back(waiting_for: WaitingFor) -> None:
+    graph, desk = Outage(GRAPH, NOW, after(hours=1)), Outage(TICKET_SYSTEM, after(minutes=1))
+    held = journal.wait(build.running(outages=(graph, desk)), waiting_for, None, after(hours=5), 0.5)
+    assert held.outages == (graph, desk, Outage(waiting_for, after(hours=5)))
+    assert journal.given_up(journal.let_go(held), GRAPH, GIVE_UP, after(hours=6))
+
+
+def test_what_holds_an_attempt_back_takes_the_place_of_what_did_so_before() -> None:
+    paused = journal.wait(build.running(), WaitingFor.PAUSED, None, NOW, 0.5)
+    assert journal.wait(replace(paused, status=Status.RUNNING), WaitingFor.BREAKER, None, after(hours=1), 0.5).outages == (
+        Outage(WaitingFor.BREAKER, after(hours=1)),
+    )
+
+
+@pytest.mark.parametrize("waiting_for", [GRAPH, TICKET_SYSTEM, *WITHOUT_LIMIT])
+def test_storage_has_answered_whoever_waits_for_anything_else(waiting_for: WaitingFor) -> None:
+    failed = build.running(outages=(Outage(STORAGE, NOW),))
+    assert journal.wait(failed, waiting_for, None, after(hours=1), 0.5).outages == (Outage(waiting_for, after(hours=1)),)
+    assert journal.wait(failed, STORAGE, None, after(hours=1), 0.5).outages == (Outage(STORAGE, NOW),)
+
+
+def test_who_is_held_back_after_every_answer_has_no_outage_left() -> None:
+    record = build.running(outages=(Outage(GRAPH, NOW), Outage(TICKET_SYSTEM, NOW), Outage(STORAGE, NOW)), waits=4)
+    assert journal.all_answered(record) == replace(record, outages=())
+
+
 def test_before_the_first_removal_a_long_retry_after_does_not_put_off_giving_up() -> None:
     waiting = journal.wait(build.running(), GRAPH, timedelta(days=2), NOW, 0.5, GIVE_UP)
     assert waiting.next_try_at == NOW + GIVE_UP
@@ -310,6 +337,92 @@ def test_waits_start_over_only_when_every_service_has_answered() -> None:
     record = build.running(outages=(Outage(GRAPH, NOW), Outage(TICKET_SYSTEM, NOW)), waits=4)
     assert journal.answered(record, TICKET_SYSTEM).waits == 4
     assert journal.answered(journal.answered(record, TICKET_SYSTEM), GRAPH).waits == 0
+
+
+# ---- held: waiting for a human
+
+
+@pytest.mark.parametrize("waiting_for", journal.FOR_A_HUMAN)
+def test_who_waits_for_a_human_is_held_and_woken_by_no_time(waiting_for: WaitingFor) -> None:
+    record = journal.check(build.held(waiting_for))
+    assert (journal.held_for(record), record.status, record.next_try_at) == (waiting_for, Status.WAITING, None)
+    assert journal.due_at(record) is None
+    assert not journal.may_claim(record, after(days=400))
+
+
+@pytest.mark.parametrize("waiting_for", [*(set(WaitingFor) - journal.FOR_A_HUMAN), None])
+def test_who_waits_for_anything_else_has_a_time_and_is_not_held(waiting_for: WaitingFor | None) -> None:
+    record = journal.wait(build.running(), waiting_for, None, NOW, 0.5)
+    assert journal.held_for(record) is None
+    assert record.next_try_at is not None
+
+
+@pytest.mark.parametrize(
+    "record", [build.record(), build.running(), build.begun(), build.ended(message="m", owed=(build.owed(),))]
+)
+def test_who_does_not_wait_is_not_held(record: Record) -> None:
+    assert journal.held_for(record) is None
+
+
+def test_the_longest_asked_for_is_let_go_first() -> None:
+    assert journal.held_since(build.held(attempts_opened=(NOW, after(hours=2)))) == after(hours=2)
+
+
+def test_once_the_switch_is_off_whoever_was_held_may_go_on_and_is_due_though_the_message_got_lost() -> None:
+    graph = Outage(GRAPH, NOW)
+    record = journal.check(journal.resume(build.held(outages=(graph,)), after(hours=1)))
+    assert (record.status, record.waiting_for, record.outages) == (Status.ACCEPTED, None, (graph,))
+    assert journal.may_claim(record, after(hours=1))
+    assert journal.due_at(record) == after(hours=1, seconds=30)
+
+
+def test_who_moves_on_to_the_other_switch_is_held_as_long_as_before() -> None:
+    graph = Outage(GRAPH, NOW)
+    record = journal.check(journal.moved_on(build.held(outages=(graph,)), WaitingFor.BREAKER, after(hours=1)))
+    assert journal.held_for(record) is WaitingFor.BREAKER
+    assert record.outages == (graph, Outage(WaitingFor.BREAKER, NOW))
+    assert record.updated_at == after(hours=1)
+
+
+def test_who_is_held_may_be_woken_to_tell_something_and_is_held_all_the_same() -> None:
+    record = journal.woken(build.held(), after(minutes=3))
+    assert (journal.held_for(record), journal.due_at(record)) == (WaitingFor.PAUSED, after(minutes=3))
+    assert not journal.may_claim(record, after(minutes=3) - TICK)
+    assert journal.may_claim(record, after(minutes=3))
+    assert journal.woken(build.running(), after(minutes=3)) == build.running()
+
+
+def test_what_who_is_held_could_not_tell_is_told_later() -> None:
+    owing = build.held(owed=(build.owed(OwedKind.WAITING_NOTE, tried=2),))
+    assert journal.due_at(owing) is None
+    assert journal.still_telling(owing, None, after(minutes=1), 0.5).next_try_at == after(minutes=1, seconds=20)
+    assert journal.still_telling(owing, timedelta(hours=2), NOW, 0.5).next_try_at == after(hours=2)
+    assert journal.still_telling(build.held(), timedelta(hours=2), NOW, 0.5) == build.held()
+    waiting = journal.wait(build.running(owed=owing.owed), GRAPH, None, NOW, 0.5)
+    assert journal.still_telling(waiting, timedelta(hours=2), NOW, 0.5) == waiting  # it comes back for Graph's sake
+
+
+@pytest.mark.parametrize("waiting_for", WITHOUT_LIMIT)
+def test_where_many_may_wait_for_long_no_message_wakes_them_and_the_sweep_is_not_late(waiting_for: WaitingFor) -> None:
+    record = journal.woken(journal.wait(build.running(), waiting_for, timedelta(hours=1), NOW, 0.5), after(hours=1))
+    assert not journal.has_wake_up(record)
+    assert journal.due_at(record) == after(hours=1)
+
+
+# ---- what was begun is finished, or somebody looks at it
+
+
+def test_what_was_begun_and_will_not_have_been_finished_in_a_quarter_of_an_hour_is_unfinished() -> None:
+    record = build.begun(removals=(build.entry(build.method(), intended_at=after(minutes=1)),))
+    assert not journal.unfinished(record, after(minutes=16) - TICK)
+    assert journal.unfinished(record, after(minutes=16))
+    assert journal.unfinished(replace(record, next_try_at=after(minutes=16)), after(minutes=2))
+    assert not journal.unfinished(replace(record, next_try_at=after(minutes=16) - TICK), after(minutes=2))
+
+
+def test_what_was_not_begun_in_this_attempt_is_never_unfinished() -> None:
+    assert not journal.unfinished(build.running(), after(days=9))
+    assert not journal.unfinished(build.begun(attempt=2), after(days=9))
 
 
 # ---- who wakes it

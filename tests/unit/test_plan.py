@@ -217,6 +217,20 @@ def test_a_deadlock_ends_with_another_default(
         assert changed.left_alone == made.left_alone
 
 
+def test_what_is_gone_and_listed_again_may_become_the_default_when_nothing_else_can() -> None:
+    push, phone, token = METHODS["authenticator"], METHODS["mobile"], METHODS["token off"]
+    entries = [build.entry(one, gone_at=after(seconds=20)) for one in (phone, token)]
+
+    def made(*now: Method) -> plan.Plan:
+        current = build.inventory(*now, default="push")
+        return plan.make_plan((push, *now[1:]), current, entries, Profile.REQUIRE_REREGISTER, NOW)
+
+    assert made(push, phone).other_default == "voiceMobile"
+    assert not made(push, phone).deadlocked
+    assert made(push, METHODS["oath"], phone).other_default == "oath"
+    assert made(push, token).other_default is None
+
+
 # ---- what reading back shows
 
 

@@ -8,8 +8,8 @@ import pytest
 from sandbox import people
 from sandbox.people import ADELE, ALEX, CHRISTIE, DIEGO, EMILY, JONI
 from sandbox.people import Method as Registered
-from shared.model import WaitingFor
-from shared.ports import Unavailable
+from shared.model import Removal, WaitingFor
+from shared.ports import Changed, Removed, Unavailable
 from tests.unit import build
 from tests.unit.world import ALL_METHODS, World
 
@@ -233,8 +233,8 @@ class TestTheDefault:
     async def test_a_deadlock_that_graph_will_not_solve_ends_before_the_first_removal(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def no(*_: object) -> bool:
-            return False
+        async def no(*_: object) -> Changed:
+            return Changed(done=False, status=400)
 
         world.permit(ALL_METHODS)
         world.ticket_for(ALEX)
@@ -283,6 +283,26 @@ class TestTheDefault:
         monkeypatch.setattr(world.directory, "inventory", world.directory.methods)
         assert await world.ended() == ("failed", "default-method-stuck")
         assert world.types(ALEX) == ["phone", "phone"]
+
+    async def test_does_not_leave_somebody_half_stripped_who_registers_a_number_again_meanwhile(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The number is gone for us and has the same id for ever: Graph counts it, so the Authenticator cannot go beside it."""
+        world.permit(ALL_METHODS)
+        world.tenant.update(ADELE, default_method="push")
+        number = next(one for one in world.tenant.account(ADELE).methods if one.type == "phone")
+        remove = world.directory.remove
+
+        async def and_back(person_id: str, removal: Removal) -> Removed:
+            answer = await remove(person_id, removal)
+            if removal.method.id == number.id:
+                world.tenant.register(ADELE, number)
+            return answer
+
+        monkeypatch.setattr(world.directory, "remove", and_back)
+        assert await world.ended() == ("failed", "not-removed")
+        assert world.types(ADELE) == ["phone"]
+        assert "default-changed" in [step.name for step in world.record.steps]
 
     async def test_that_is_stuck_while_graph_cannot_be_asked_again_waits_for_graph(self, world: World) -> None:
         world.tenant.update(ADELE, hidden_method=True)

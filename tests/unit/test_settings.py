@@ -1,6 +1,7 @@
 """The environment becomes one value or every problem with it. The cases, setting by setting, are in cases/settings.yml."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import Enum
@@ -21,6 +22,7 @@ STORAGE = "DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=c2VjcmV
 LEAST = {"AzureWebJobsStorage": STORAGE}
 TICKET_SYSTEM = {"SERVICENOW_URL": "https://contoso.service-now.com", "SERVICENOW_AUDIENCE": "api://reregister"}
 IDENTITY = {
+    "AzureWebJobsStorage__blobServiceUri": "https://contoso.blob.core.windows.net",
     "AzureWebJobsStorage__queueServiceUri": "https://contoso.queue.core.windows.net",
     "AzureWebJobsStorage__tableServiceUri": "https://contoso.table.core.windows.net",
     "AzureWebJobsStorage__credential": "managedidentity",
@@ -29,14 +31,14 @@ IDENTITY = {
 
 
 class Recorded(Mapping[str, str]):
-    """An environment that remembers which names it was asked for."""
+    """An environment that remembers which names it was asked for, and how often."""
 
     def __init__(self, content: Mapping[str, str]) -> None:
         self.content = content
-        self.asked: set[str] = set()
+        self.asked: Counter[str] = Counter()
 
     def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
+        self.asked[name] += 1
         return self.content[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -125,7 +127,21 @@ def test_a_malformed_setting_is_a_problem_and_its_value_is_not_repeated(setting:
 def test_the_cases_are_about_every_setting_that_is_read() -> None:
     environment = Recorded(LEAST)
     load(environment)
-    assert environment.asked == {setting["name"] for setting in SETTINGS}
+    assert environment.asked.keys() == {setting["name"] for setting in SETTINGS}
+
+
+PROVEN = {"PROOF_FIELD": "u_proof", "PROOF_ACCEPTED": "badge", "APPROVER_GROUP": "e" * 32}
+
+
+@pytest.mark.parametrize(
+    "also",
+    [{}, TICKET_SYSTEM | PROVEN, IDENTITY | {"AzureWebJobsStorage": ""}, {"JOURNAL_CONNECTION": "Journal", "Journal": STORAGE}],
+    ids=["the least", "a ticket system", "addresses", "a journal elsewhere"],
+)
+def test_a_setting_is_read_once(also: dict[str, str]) -> None:
+    environment = Recorded(LEAST | also)
+    load(environment)
+    assert set(environment.asked.values()) == {1}
 
 
 def test_the_readmes_table_has_every_setting_with_its_default() -> None:
@@ -258,15 +274,17 @@ def test_storage_may_be_addresses_for_the_managed_identity() -> None:
         connection_string=None,
         queue_url="https://contoso.queue.core.windows.net",
         table_url="https://contoso.table.core.windows.net",
+        blob_url="https://contoso.blob.core.windows.net",
         client_id="0a0b0c0d-0000-4000-8000-000000000000",
     )
 
 
 def test_storage_may_be_an_account_for_the_managed_identity() -> None:
     storage = load({"AzureWebJobsStorage__accountName": "contoso"}).queues
-    assert (storage.queue_url, storage.table_url) == (
+    assert (storage.queue_url, storage.table_url, storage.blob_url) == (
         "https://contoso.queue.core.windows.net",
         "https://contoso.table.core.windows.net",
+        "https://contoso.blob.core.windows.net",
     )
 
 
@@ -308,6 +326,12 @@ def test_storage_on_a_loopback_address_may_do_without_tls() -> None:
             id="queues alone",
         ),
         pytest.param(
+            {name: value for name, value in IDENTITY.items() if "blob" not in name},
+            "AzureWebJobsStorage",
+            "names no blob service",
+            id="no blobs",
+        ),
+        pytest.param(
             {"AzureWebJobsStorage__accountName": "Contoso/.."},
             "AzureWebJobsStorage",
             "names no queue service",
@@ -318,6 +342,9 @@ def test_storage_on_a_loopback_address_may_do_without_tls() -> None:
             "AzureWebJobsStorage__credential",
             "is not managedidentity",
             id="another credential",
+        ),
+        pytest.param(
+            IDENTITY | {"AzureWebJobsStorage__clientId": "a b"}, "AzureWebJobsStorage__clientId", "is not a client id", id="no id"
         ),
         pytest.param(
             IDENTITY | {"AzureWebJobsStorage__queueServiceUri": "http://contoso.queue.core.windows.net"},
@@ -353,10 +380,11 @@ def test_storage_that_cannot_be_used_is_a_problem(changes: dict[str, str], name:
 
 
 def test_the_journal_may_be_elsewhere() -> None:
-    elsewhere = {"JOURNAL_CONNECTION": "Journal", "Journal__tableServiceUri": "https://journal.table.core.windows.net"}
+    table, blob = "https://journal.table.core.windows.net", "https://journal.blob.core.windows.net"
+    elsewhere = {"JOURNAL_CONNECTION": "Journal", "Journal__tableServiceUri": table, "Journal__blobServiceUri": blob}
     settings = load(LEAST | elsewhere)
     assert settings.queues.name == "AzureWebJobsStorage"
-    assert settings.journal == Connection("Journal", table_url="https://journal.table.core.windows.net")
+    assert settings.journal == Connection("Journal", table_url=table, blob_url=blob)
 
 
 def test_the_triggers_connection_is_known_whatever_else_is_wrong() -> None:
@@ -378,7 +406,7 @@ def test_no_secret_stands_in_the_settings_text() -> None:
     assert "AccountKey" not in text
 
 
-SECRETIVE = [setting["name"] for setting in SETTINGS] + [name for name in IDENTITY if not name.endswith("clientId")]
+SECRETIVE = [setting["name"] for setting in SETTINGS] + list(IDENTITY)
 
 
 @pytest.mark.parametrize("name", SECRETIVE)

@@ -108,11 +108,13 @@ async def test_a_table_that_tickets_may_not_be_in_is_not_even_read(world: World)
 async def test_a_number_that_no_ticket_has_is_refused(world: World) -> None:
     made = await said(world, ByTicket(build.REF.table, "RITM0099999"))
     assert (made.outcome, made.reasons) == (Would.REFUSED, (Reason.TICKET_NOT_FOUND,))
+    assert refusing(made) == {"ticket-not-found"}
 
 
 async def test_a_person_who_does_not_exist_is_refused(world: World) -> None:
     made = await said(world, person("nobody@contoso.com"))
     assert (made.outcome, made.reasons) == (Would.REFUSED, (Reason.USER_NOT_FOUND,))
+    assert refusing(made) == {"user-not-found"}
 
 
 async def test_a_ticket_that_leads_to_nobody_is_refused(world: World) -> None:
@@ -139,6 +141,23 @@ async def test_what_is_done_is_done_for_ever(world: World) -> None:
     await world.ended()
     made = await said(world)
     assert (made.outcome, made.taken, made.reasons) == (Would.NOTHING, Taken.FINAL, ())
+
+
+async def test_what_was_acted_on_is_not_decided_again(world: World) -> None:
+    """Nothing was to be removed, and the sessions are revoked: what is left is to read back and say so."""
+    world.ticket_for(EMILY)
+    world.calls.fail("directory.methods", RuntimeError("a bug"))
+    await world.webhook()
+    await world.work()
+    world.ticket.active = False
+    made = await said(world)
+    assert (made.outcome, made.taken, made.reasons) == (Would.NOTHING, Taken.JOINED, ())
+
+
+async def test_the_rules_come_in_the_order_in_which_an_attempt_asks_them(world: World) -> None:
+    made = await said(world)
+    await world.ended()
+    assert [one.rule for one in made.verdicts] == [one.rule for one in world.record.verdicts]
 
 
 # ---- what would fail

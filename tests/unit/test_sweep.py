@@ -1,22 +1,28 @@
 """What time brings up: lost messages, dead workers, waits that are over. Nothing that is well under way is disturbed."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
 
 from shared import sweep
-from shared.model import WaitingFor
+from shared.model import Switch, SwitchName, WaitingFor
 from shared.ports import Conflict, Unavailable
 from tests.unit import build
 from tests.unit.world import World
 
-IDLE = ["control.read", "journal.due"]  # an open breaker may have to be announced, a request be put back
+# A request may be due, an order be waiting, a breaker be open and not announced, somebody be held for a switch that is off
+IDLE = ["journal.due", "orders.waiting", "control.read", "journal.held", "journal.held"]
+HOURLY = ["journal.expired", "letters.forget"]  # what was kept long enough
 
 
-async def test_two_reads_when_there_is_nothing_to_do(world: World) -> None:
-    assert await sweep.sweep(world.app()) == 0
-    assert world.calls.names() == IDLE
+async def test_six_reads_when_there_is_nothing_to_do(world: World) -> None:
+    app = world.app()
+    assert await sweep.sweep(app) == 0
+    assert world.calls.names() == IDLE + HOURLY
+    assert await sweep.sweep(app) == 0
+    assert world.calls.names() == IDLE + HOURLY + IDLE
 
 
 async def test_nothing_comes_back_once_all_is_done(world: World) -> None:
@@ -25,7 +31,7 @@ async def test_nothing_comes_back_once_all_is_done(world: World) -> None:
     await world.clock.pass_by(days=30)
     calls = len(world.calls.log)
     assert await sweep.sweep(world.app()) == 0
-    assert world.calls.names()[calls:] == IDLE
+    assert world.calls.names()[calls:] == IDLE + HOURLY
 
 
 async def test_a_message_that_got_lost_on_its_way_to_the_queue_is_put_there(world: World) -> None:
@@ -122,6 +128,35 @@ async def test_a_queue_that_is_down_is_tried_again(world: World) -> None:
     await world.webhook()
     await world.settle(timedelta(hours=2))
     assert world.outcome == ("done", "removed")
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("control.read", Unavailable(WaitingFor.STORAGE, "down")),
+        ("control.read", RuntimeError()),
+        ("queue.publish", RuntimeError()),
+        ("control.announced", Unavailable(WaitingFor.STORAGE, "down")),
+    ],
+)
+async def test_requests_are_put_back_whatever_becomes_of_an_announcement(world: World, call: str, error: Exception) -> None:
+    await world.webhook()
+    world.queue.messages.clear()
+    await world.clock.pass_by(minutes=2)
+    assert await world.control.turn(SwitchName.BREAKER, Switch(on=True, by="chris", why="?", at=world.clock.now()))
+    world.calls.fail(call, error)
+    with contextlib.suppress(RuntimeError):
+        await sweep.sweep(world.app())
+    assert len(world.queue.messages) == 1
+
+
+@pytest.mark.parametrize("error", [Unavailable(WaitingFor.STORAGE, "down"), RuntimeError()])
+async def test_an_open_breaker_is_announced_whatever_becomes_of_the_requests(world: World, error: Exception) -> None:
+    assert await world.control.turn(SwitchName.BREAKER, Switch(on=True, by="chris", why="?", at=world.clock.now()))
+    world.calls.fail("journal.due", error)
+    with contextlib.suppress(RuntimeError):
+        await sweep.sweep(world.app())
+    assert len(world.alerts) == 1
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from shared import velocity
 from shared.guardrails import Limits
+from shared.journal import CLOCK_SKEW
 from shared.model import Cause, Mode, Outcome, Reason, Reset, Switch, Switches, WaitingFor
 from shared.record import Record
-from shared.velocity import HOUR, Hold, actors, came_to_something, held, since_closed, within_hour
+from shared.velocity import HOUR, Hold, actors, came_to_something, held, since_closed, with_this, within_hour
 from tests.unit import build
 from tests.unit.build import NOW, TICK
 
@@ -84,6 +85,22 @@ def test_never_more_than_the_limit_of_the_tenant_within_any_hour(tries: list[tup
     assert most_in_an_hour(let_through(tries, limits(99, limit))) <= limit
 
 
+# Seconds between one worker's try and the next one's, and by which the clock of each is ahead.
+TURNS = st.lists(st.tuples(st.sampled_from([0, 1, 3596, 3600]), st.sampled_from([0, 4])), max_size=20)
+
+
+@given(TURNS, st.integers(0, 4))
+def test_what_is_kept_is_enough_for_workers_whose_clocks_differ(turns: list[tuple[int, int]], limit: int) -> None:
+    now, ledger, through = NOW, tuple[Reset, ...](), list[Reset]()
+    for number, (seconds, ahead) in enumerate(turns):
+        now += timedelta(seconds=seconds)
+        reset = Reset(f"r{number}", f"p{number}", now + timedelta(seconds=ahead), ())
+        if held(ledger, reset, UNTOUCHED, limits(99, limit)) is None:
+            through.append(reset)
+            ledger = with_this(ledger, reset)
+    assert most_in_an_hour(through) <= limit
+
+
 @given(st.lists(st.tuples(st.integers(-100, 4000), ACTORS), max_size=40), ACTORS, st.integers(1, 4))
 def test_until_is_exactly_when_one_more_may_go(
     counted: list[tuple[int, tuple[str, ...]]], who: tuple[str, ...], limit: int
@@ -128,6 +145,16 @@ def test_the_last_hour_is_kept_in_its_order_and_without_the_requests_own() -> No
     )
     assert within_hour([old, mine, recent, ahead], NOW) == (mine, recent, ahead)
     assert within_hour([old, mine, recent, ahead], NOW, but="me") == (recent, ahead)
+
+
+def test_the_ledger_keeps_them_longer_by_twice_what_clocks_may_differ_and_each_request_once() -> None:
+    reset = Reset("me", "p", NOW, ("a",))
+    over, last, recent = (
+        Reset(request, "p", NOW - HOUR - 2 * CLOCK_SKEW + later, ("a",))
+        for request, later in (("r1", timedelta()), ("r2", TICK), ("r3", HOUR))
+    )
+    before = replace(reset, at=NOW - TICK)
+    assert with_this([over, last, before, recent], reset) == (last, recent, reset)
 
 
 def test_a_hold_says_which_limit_it_is() -> None:

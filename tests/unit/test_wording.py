@@ -10,6 +10,7 @@ import pytest
 from shared import wording
 from shared.identity import event_request_id
 from shared.model import PRECEDENCE, Cause, LeftAlone, Method, Mode, Note, Outcome, Profile, Reason, WaitingFor, Why
+from shared.receipt import Anchor
 from shared.record import OwedKind, Record, StepName, StepTaken
 from tests.unit import build
 from tests.unit.build import ADELE, NOW, after
@@ -114,6 +115,54 @@ def test_only_an_enforced_done_closes_the_ticket(reason: Reason) -> None:
 @pytest.mark.parametrize(("outcome", "reason"), NOT_DONE, ids=str)
 def test_what_is_not_done_leaves_the_ticket_open(outcome: Outcome, reason: Reason) -> None:
     assert outcome_note(build.ended(outcome, reason)).state is None
+
+
+# ---- where the receipt stands
+
+RECEIPT = Anchor("a1" * 32, 17)
+
+
+def test_the_outcomes_place_in_the_receipt_is_told_with_it() -> None:
+    record = build.ended(receipt=RECEIPT)
+    told = {"sequence": 17, "hash": RECEIPT.hash}
+    assert wording.result_event(record)["data"]["receipt"] == wording.status_body(record)["receipt"] == told
+    assert outcome_note(record).work_notes.splitlines()[-1] == f"Receipt: {RECEIPT.hash}"
+    assert RECEIPT.hash not in (outcome_note(record).comments or "")
+
+
+def test_an_attempt_without_a_receipt_tells_of_none() -> None:
+    record = build.ended()
+    assert "receipt" not in wording.result_event(record)["data"]
+    assert "receipt" not in wording.status_body(record)
+    assert "Receipt" not in outcome_note(record).work_notes
+
+
+def test_an_earlier_attempts_receipt_is_not_this_ones() -> None:
+    assert "receipt" not in wording.status_body(build.running(attempt=2, receipt=RECEIPT))
+
+
+def test_the_hashes_that_were_told_are_found_on_the_ticket() -> None:
+    first = outcome_note(build.ended(receipt=RECEIPT))
+    second = outcome_note(build.ended(receipt=Anchor("b2" * 32, 40), attempt=2))
+    activity = "\n".join(
+        ("2026-11-24 - Reregister (Work notes)", second.work_notes, str(first.comments), first.work_notes, "thanks")
+    )
+    assert wording.told_anchors(activity, ID) == (Anchor("b2" * 32), Anchor(RECEIPT.hash))
+
+
+@pytest.mark.parametrize(
+    "activity",
+    [
+        "",
+        f"Receipt: {RECEIPT.hash}",
+        f"{MARKER} Outcome: done, reason: removed.\nReceipt: {RECEIPT.hash[:-1]}",
+        f"{MARKER} Outcome: done, reason: removed.\n[{ID}#2 start] Work has started.\nReceipt: {RECEIPT.hash}",
+        f"[{'0' * 32}#1 outcome] Outcome: done, reason: removed.\nReceipt: {RECEIPT.hash}",
+        f"Thank you. {MARKER}\nReceipt: {RECEIPT.hash}",
+    ],
+)
+def test_what_stands_in_no_outcome_note_of_the_request_is_no_anchor(activity: str) -> None:
+    assert wording.told_anchors(activity, ID) == ()
 
 
 # ---- markers

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.people import ADELE, ALEX
+from sandbox.people import ADELE, ALEX, EMILY
 from shared import settings, work
 from shared.app import Unready
-from shared.model import WaitingFor
-from shared.ports import Forbidden, Unavailable
+from shared.model import SwitchName, WaitingFor
+from shared.ports import Forbidden, Unavailable, Unreadable
 from tests.calls import Killed
 from tests.unit import build
 from tests.unit.world import ALL_METHODS, World
@@ -174,6 +174,37 @@ class TestGivingUp:
         assert world.record.ended_at is not None
         assert world.record.ended_at - world.start <= timedelta(hours=6, minutes=15)
 
+    @pytest.mark.parametrize("switch", SwitchName)
+    async def test_a_switch_in_between_is_no_answer_of_the_service(self, world: World, switch: SwitchName) -> None:
+        world.configure(GIVE_UP_AFTER="PT1H")
+        world.calls.down(WaitingFor.GRAPH, "directory.person")
+        await world.webhook()
+        await world.pass_by(minutes=50)
+        world.control.put(switch, build.switch(at=world.clock.now()))
+        await world.pass_by(minutes=20)
+        assert world.record.waiting_for == {"pause": "paused"}.get(switch, switch)
+        world.control.put(switch, build.switch(on=False, at=world.clock.now()))
+        await world.settle()
+        assert world.outcome == ("failed", "graph-unavailable")
+        assert world.record.ended_at is not None
+        assert world.record.ended_at - world.start <= timedelta(minutes=72)
+
+    async def test_a_limit_is_met_after_every_service_has_answered(self, world: World) -> None:
+        world.configure(GIVE_UP_AFTER="PT1H", ACTOR_HOURLY_LIMIT="1")
+        world.calls.down(WaitingFor.GRAPH, "directory.person")
+        await world.webhook()
+        await world.pass_by(minutes=50)
+        world.ledger.count(build.counted(subject_id="somebody else", at=world.clock.now()))
+        world.calls.heal()
+        await world.pass_by(minutes=30)
+        assert (world.record.status, world.record.waiting_for) == ("waiting", WaitingFor.RATE_LIMIT)
+        world.calls.down(WaitingFor.GRAPH, "directory.person")
+        await world.pass_by(minutes=50)
+        assert (world.record.status, world.record.waiting_for) == ("waiting", WaitingFor.GRAPH)
+        world.calls.heal()
+        await world.settle()
+        assert world.outcome == ("done", "removed")
+
     async def test_how_long_can_be_set(self, world: World) -> None:
         world.configure(GIVE_UP_AFTER="PT10M")
         world.calls.down(WaitingFor.GRAPH, "directory.person")
@@ -221,6 +252,27 @@ class TestWithoutAName:
         assert world.outcome == ("failed", "internal-error")
         assert world.calls.count(call) == 5
         assert world.writes() == []
+
+    async def test_where_nothing_was_removed_it_ends_though_sessions_are_revoked(self, world: World) -> None:
+        world.ticket_for(EMILY)
+        world.calls.fail("directory.methods", RuntimeError("a bug"), times=None)
+        world.calls.fail("directory.inventory", RuntimeError("a bug"), skip=1, times=None)
+        await world.webhook()
+        await world.settle()
+        assert world.outcome == ("failed", "internal-error")
+        assert world.calls.count("directory.methods") + world.calls.count("directory.inventory") - 1 == 5
+        assert world.writes() == ["directory.revoke_sessions"]
+
+    @pytest.mark.parametrize("call", ["ledger.read", "control.read"])
+    async def test_what_somebody_spoilt_has_one_it_is_waited_for_as_storage_is(self, world: World, call: str) -> None:
+        world.calls.fail(call, Unreadable("?"), times=None)
+        await world.webhook()
+        await world.pass_by(hours=5)
+        assert world.calls.count(call) > 5
+        assert (world.record.status, world.record.waiting_for) == ("waiting", WaitingFor.STORAGE)
+        world.calls.heal()
+        await world.settle()
+        assert world.outcome == ("done", "removed")
 
     async def test_a_worker_that_dies_every_time_is_five_tries_too(self, world: World) -> None:
         world.calls.fail("desk.read", Killed(), times=None)
@@ -447,7 +499,7 @@ class TestSomebodyElse:
             await world.sweep()
         await worker
         await world.settle()
-        assert world.calls.count("directory.person") == 2  # to decide, and to confirm
+        assert world.calls.count("directory.person") == 3  # to decide, to confirm, and to say whether it was withdrawn
         assert world.outcome == ("done", "removed")
 
     async def test_a_worker_that_dies_is_replaced_within_minutes(self, world: World) -> None:
@@ -494,6 +546,14 @@ class TestNotesMeanwhile:
         assert len(world.notes("waiting")) == 1
         assert world.calls.count("desk.write") == 2
         assert world.ticket.comments == []
+
+    async def test_a_wait_is_not_told_to_a_ticket_that_is_not_ours(self, world: World) -> None:
+        await world.webhook()
+        world.configure(SERVICENOW_TABLES="incident")
+        world.control.put(SwitchName.PAUSE, build.switch())
+        await world.pass_by(hours=1)
+        assert world.record.waiting_for == WaitingFor.PAUSED
+        assert (world.ticket.work_notes, world.calls.count("desk.write")) == ([], 0)
 
     async def test_waits_that_add_up_are_told_once(self, world: World) -> None:
         world.calls.down(WaitingFor.GRAPH, "directory.person", retry_after=timedelta(seconds=50))

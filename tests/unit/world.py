@@ -1,9 +1,10 @@
 """The app on fakes, and the Functions host around it: messages are worked on, time passes, workers die and are replaced.
 
-What must hold in every story is looked at in every call: nothing is written to the directory before the journal knows for whom,
-no removal without its intent, none of what is gone, no write at all in a dry run; and no attempt begins to change anything in a
-turn that has not counted the reset, or that has read of a switch that is on. When all is over, whoever asked for an administrator
-or somebody protected has raised an alert. `violations` says where it did not hold.
+What must hold in every story is looked at in every call: nothing is written to the directory before the journal knows for whom
+and the receipt has an intent, no removal without its own, none of what is gone, no write at all in a dry run; and no attempt
+begins to change anything in a turn that has not counted the reset, or that has read of a switch that is on. When all is over,
+whoever asked for an administrator or somebody protected has raised an alert, and every receipt is whole and holds what was told
+of it. `violations` says where it did not hold.
 """
 
 import base64
@@ -19,23 +20,41 @@ from typing import Any
 
 from sandbox.graph import Tenant
 from sandbox.people import ADELE, Seed, contoso
-from shared import acceptance, journal, settings, sweep, work
+from shared import acceptance, brakes, deadletters, receipt, settings, sweep, wording, work
 from shared.app import App, Unready
 from shared.model import AlertKind, Mode, Reason, Reset, Switches
 from shared.ports import Unavailable
+from shared.receipt import Anchor, EntryKind, Line
 from shared.record import Record
 from shared.wording import Answer
 from tests.calls import Calls, Killed
-from tests.fakes import FakeClock, FakeControl, FakeDesk, FakeDirectory, FakeJournal, FakeLedger, FakeQueue, FakeTicket, Message
+from tests.fakes import (
+    FakeClock,
+    FakeControl,
+    FakeDeadLetters,
+    FakeDesk,
+    FakeDirectory,
+    FakeJournal,
+    FakeLedger,
+    FakeOrders,
+    FakeQueue,
+    FakeReceipts,
+    FakeTicket,
+    Message,
+)
 from tests.unit import build
 
 ALL_METHODS = "UserAuthenticationMethod.ReadWrite.All"
 ABANDONED = timedelta(minutes=10)  # how long the host hides a message whose worker died
 FAILED = timedelta(seconds=30)  # and one whose worker raised: visibilityTimeout in host.json
 TRIES = 5  # maxDequeueCount in host.json
-SWEEP_EVERY = timedelta(seconds=30)
+SWEEP_EVERY = timedelta(seconds=15)
 ALERT = "mfa.reregistration.alert"
-ALERTS = {Reason.USER_PRIVILEGED: AlertKind.PRIVILEGED_SUBJECT, Reason.USER_PROTECTED: AlertKind.PROTECTED_SUBJECT}
+ALERTS = {
+    Reason.USER_PRIVILEGED: AlertKind.PRIVILEGED_SUBJECT,
+    Reason.USER_PROTECTED: AlertKind.PROTECTED_SUBJECT,
+    Reason.INTERNAL_ERROR: AlertKind.INTERNAL_ERROR,
+}
 AUTHORITY = {"desk.read", "directory.person", "directory.standing"}
 GRAPH_WRITES = {"directory.prefer", "directory.remove", "directory.revoke_sessions"}
 
@@ -84,15 +103,18 @@ class _Control(FakeControl):
 class World:
     """A tenant, a ticket system, storage, and as many workers as it takes."""
 
-    def __init__(self) -> None:
-        self.calls = Calls()
+    def __init__(self, calls: Calls | None = None) -> None:
+        self.calls = calls or Calls()
         self.start = build.after(milliseconds=345)
         self.clock = FakeClock(self.start, self.calls)
         self.tenant = Tenant(_contoso(), now=self.clock.now)
         self.directory = FakeDirectory(self.tenant, self.calls)
         self.journal = FakeJournal(self.calls)
         self.ledger = _Ledger(self.calls)
-        self.control = _Control(self.calls)
+        self.control = _Control(self.clock, self.calls)
+        self.letters = FakeDeadLetters(self.calls)
+        self.orders = FakeOrders(self.calls)
+        self.receipts = FakeReceipts(self.calls)
         self.queue = FakeQueue(self.clock, self.calls)
         self.desk = FakeDesk(self.calls)
         self.ticket = FakeTicket(build.REF, build.CATALOG_ITEM, build.SUBJECT, build.OPENER, approvals=[build.approval()])
@@ -128,6 +150,9 @@ class World:
             journal=self.journal,
             ledger=self.ledger,
             control=self.control,
+            receipts=self.receipts,
+            letters=self.letters,
+            orders=self.orders,
             queue=self.queue,
             directory=lambda: self.directory,
             desk=(lambda: self.desk) if chosen.ticket_system else None,
@@ -257,7 +282,7 @@ class World:
                 message.visible_at = self.clock.now() + FAILED
             else:
                 self.queue.messages.remove(message)
-                self.queue.aside.append(message.text)
+                self.queue.set_aside(message.text)
         else:
             self.queue.messages.remove(message)
 
@@ -272,6 +297,14 @@ class World:
             pass
         return 0
 
+    async def bury(self) -> int:
+        """How many messages the other timer took off the poison queue."""
+        try:
+            return await deadletters.bury(self.app())
+        except Killed:
+            self.calls.revive()
+        return 0
+
     async def settle(self, within: timedelta = timedelta(days=9)) -> None:
         """Time passes and everybody works, until there is nothing left to do; fails when that is not within its time."""
         end = self.clock.now() + within
@@ -279,6 +312,7 @@ class World:
             await self.until(at)
         assert at is None, f"still something to do at {at}"
         self.violations += _without_alert(self.results, self.alerts)
+        self.violations += [f"receipt {finding}" for record in self.records for finding in self.verified(record)]
         assert not self.violations, self.violations
 
     async def pass_by(self, **length: float) -> None:
@@ -293,10 +327,12 @@ class World:
         await self.work()
         if any(self._sweep_after(due) <= self.clock.now() for due in self._due()):
             await self.sweep()
+        if any(message.visible_at <= self.clock.now() for message in self.queue.poison):
+            await self.bury()
 
     def _next(self) -> datetime | None:
         """When there is next something to do: a message becomes visible, or the sweep after something became due."""
-        times = [message.visible_at for message in self.queue.messages]
+        times = [message.visible_at for message in (*self.queue.messages, *self.queue.poison)]
         times += [self._sweep_after(due) for due in self._due()]
         return min(times, default=None)
 
@@ -304,7 +340,9 @@ class World:
         """Since when there is something for the sweep to do."""
         breaker = self.control.switches().breaker
         unsaid = [breaker.at] if breaker and breaker.on and not breaker.announced else []
-        return unsaid + [due for record in self.records if (due := journal.due_at(record)) is not None]
+        switches, now = self.control.switches(), self.clock.now()
+        let_go = [record.updated_at for record in self.records if brakes.let_go(switches, record, now) is not record]
+        return [*unsaid, *let_go, *(order.at for order in self.orders.orders()), *self.journal.due_times().values()]
 
     def _sweep_after(self, due: datetime) -> datetime:
         after = max(due, self._swept_at + SWEEP_EVERY)
@@ -319,7 +357,8 @@ class World:
             held = [record for record in self.records if record.lease and record.pins.subject_id == who]
             whys = [
                 *_violations(name, what, held),
-                *(why for one in held if not one.change_begun for why in _unfounded(one, _turn())),
+                *(why for one in held for why in _without_intent(one, receipt.lines(self.receipts.blob(one.id)))),
+                *(why for one in held if not one.acted_on for why in _unfounded(one, _turn())),
             ]
         elif name == "journal.commit" and arguments[0].removal_begun and not self._has_begun(arguments[0]):
             whys = list(_unfounded(arguments[0], _turn()))
@@ -327,8 +366,24 @@ class World:
             whys = []
         self.violations += [f"{name} {why} at call {len(self.calls.log)}" for why in whys]
 
+    def verified(self, record: Record) -> tuple[receipt.Finding, ...]:
+        """What is wrong with a request's receipt, against all that was told of it."""
+        told = [
+            event["data"]["receipt"] for event in self.results if event["subject"] == record.id and "receipt" in event["data"]
+        ]
+        anchors = {Anchor(one["hash"], one["sequence"]) for one in told}
+        for ticket in self.desk.tickets.values():
+            anchors |= set(wording.told_anchors("\n".join(ticket.work_notes), record.id))
+        if record.receipt:
+            anchors.add(record.receipt)
+        return receipt.verify(self.receipts.blob(record.id), record.id, sorted(anchors, key=str))
+
+    def entries(self, *kinds: EntryKind) -> list[Line]:
+        """The entries of the only receipt there is, of these kinds if some are named."""
+        return [line for line in receipt.lines(self.receipts.blob(self.record.id)) if not kinds or line.kind in kinds]
+
     def _has_begun(self, record: Record) -> bool:
-        return any(known.id == record.id and known.attempt == record.attempt and known.change_begun for known in self.records)
+        return any(known.id == record.id and known.attempt == record.attempt and known.acted_on for known in self.records)
 
 
 def _unfounded(record: Record, turn: Turn) -> Iterator[str]:
@@ -342,12 +397,19 @@ def _unfounded(record: Record, turn: Turn) -> Iterator[str]:
         yield "while a switch was on"
 
 
+def _without_intent(record: Record, lines: tuple[Line, ...]) -> Iterator[str]:
+    """The first change comes after its intent; later ones are not held up by a receipt that cannot be written."""
+    if not any(line.kind == EntryKind.INTENT and line.attempt == record.attempt for line in lines):
+        yield "before the receipt says so"
+
+
 def _without_alert(results: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> Iterator[str]:
     said = {(alert.get("subject"), alert["data"].get("attempt"), alert["data"]["kind"]) for alert in alerts}
     for result in results:
         data = result["data"]
         for reason, kind in ALERTS.items():
-            if reason in data["reasons"] and (data["requestId"], data["attempt"], kind) not in said:
+            due = (data["attempt"], kind) if data["attempt"] else (None, AlertKind.DEAD_LETTER)  # 0: no attempt was made
+            if reason in data["reasons"] and (data["requestId"], *due) not in said:
                 yield f"{reason} without its alert"
 
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from shared.adapters.graph import shapes
 from shared.model import WaitingFor
 from shared.ports import Clock, Forbidden, PersonNotFound, Unavailable
-from shared.waits import retry_after
+from shared.waits import AskedToWait, retry_after
 
 CALL_SECONDS = 20
 SHORT_WAITS = timedelta(seconds=4)
@@ -153,6 +153,8 @@ async def answering(call: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise _unavailable(f"{call}: no answer within {CALL_SECONDS} s") from error
+    except AskedToWait as asked:
+        raise _unavailable(f"{call}: no token, {asked}", asked.retry_after) from asked
     except AzureError as error:
         raise _unavailable(f"{call}: no token, {type(error).__name__}") from error
     except httpx.RequestError as error:
@@ -161,7 +163,7 @@ async def answering(call: str) -> AsyncIterator[None]:
 
 def _judged(call: str, response: httpx.Response, accept: Collection[int], now: datetime) -> Answer:
     answer = _answer(call, response)
-    if response.is_success and answer.body and not _is_json(response):
+    if ((response.is_success and answer.body) or answer.status == 404) and not _is_json(response):
         raise _unavailable(f"{answer}: not Graph's own answer")
     if response.is_success or answer.status in accept:
         return answer

@@ -23,7 +23,7 @@ from shared.adapters.graph.clients import GraphClients
 from shared.adapters.graph.standing import StandingReader
 from shared.model import Action, Inventory, Method, Person, Removal, Standing
 from shared.parallel import together
-from shared.ports import Clock, PersonNotFound, Removed
+from shared.ports import Changed, Clock, PersonNotFound, Removed
 
 GUID = re.compile(shapes.GUID)
 UPN = re.compile(r"[A-Za-z0-9'._!#^~-]{1,256}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -113,12 +113,12 @@ class GraphDirectory:
             held = permissions.granted(await self._clients.token())
         return () if held is None else permissions.missing(held, removals, revoke=revoke, prefer=prefer)
 
-    async def prefer(self, person_id: str, method: str) -> bool:
+    async def prefer(self, person_id: str, method: str) -> Changed:
         request = _beta_request(Verb.PATCH, PREFERENCES, person_id)
         request.content = json.dumps({"userPreferredMethodForSecondaryAuthentication": method}).encode()
         request.headers.add("Content-Type", "application/json")
         answer = await self._calls.send(self._clients.beta, request, "prefer", accept={400})
-        return answer.status != 400
+        return Changed(done=answer.status != 400, status=answer.status, request_id=answer.request_id)
 
     async def remove(self, person_id: str, removal: Removal) -> Removed:
         adapter, request = self._removal(person_id, removal)
@@ -126,12 +126,12 @@ class GraphDirectory:
         answer = await self._calls.send(adapter, request, call, accept={400, 404})
         return Removed(gone=answer.status != 400, status=answer.status, request_id=answer.request_id)
 
-    async def revoke_sessions(self, person_id: str) -> str | None:
+    async def revoke_sessions(self, person_id: str) -> Changed:
         request = self._user(person_id).revoke_sign_in_sessions.to_post_request_information()
         answer = await self._calls.send(self._clients.v1, request, "revoke sessions")
         if answer.body:
             answer.read(shapes.Revocation)
-        return answer.request_id
+        return Changed(done=True, status=answer.status, request_id=answer.request_id)
 
     def _user(self, person_id: str) -> UserItemRequestBuilder:
         return self._clients.sdk.users.by_user_id(_object_id(person_id))

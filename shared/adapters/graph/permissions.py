@@ -15,6 +15,15 @@ ALL_METHODS = "UserAuthenticationMethod.ReadWrite.All"
 REVOKERS = ("User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All")
 """Any of them revokes sessions; the first is the least."""
 
+GROUP_READERS = (
+    "GroupMember.Read.All",
+    "Group.Read.All",
+    "Group.ReadWrite.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+)
+"""Any of them shows whether groups are role-assignable. Without one Graph need not refuse: it may show less, or fewer."""
+
 _AREAS = {
     "phone": "Phone",
     "microsoftAuthenticator": "MicrosoftAuthApp",
@@ -48,7 +57,7 @@ def granted(token: str) -> frozenset[str] | None:
 
 def missing(held: frozenset[str], removals: Iterable[Removal], *, revoke: bool, prefer: bool) -> tuple[str, ...]:
     """The least permissions that are needed and not covered by what is held, in order of their names."""
-    needed: set[tuple[str, ...]] = {(_least(removal.method.type), ALL_METHODS) for removal in removals}
+    needed: set[tuple[str, ...]] = {GROUP_READERS} | {(_least(removal.method.type), ALL_METHODS) for removal in removals}
     if revoke:
         needed.add(REVOKERS)
     if prefer:

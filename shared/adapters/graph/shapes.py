@@ -81,9 +81,10 @@ class Group(Shape):
 
 
 class GroupEligibility(Shape):
-    """A `privilegedAccessGroupEligibilityScheduleInstance`, for a member or an owner."""
+    """A `privilegedAccessGroupEligibilityScheduleInstance`, for a member or an owner; the principal is a person or a group."""
 
     group_id: ObjectId
+    principal_id: ObjectId
 
 
 class Revocation(Shape):

@@ -1,10 +1,26 @@
 """What a person may do in the directory: which calls tell it, and what their answers mean. What is not told lets nobody through.
 
-Sources: Microsoft Graph v1.0 reference, "List a user's memberships (direct and transitive)", "List ownedObjects", "List
-unifiedRoleAssignments", "List roleEligibilityScheduleInstances", "List eligibilityScheduleInstances" (PIM for groups), "group
-resource type", "Advanced query capabilities on directory objects", "Overview of Microsoft Graph permissions" (limited information
-returned for inaccessible member objects); Microsoft Entra, "Use Microsoft Entra groups to manage role assignments", "Privileged
-Identity Management (PIM) for Groups" (group nesting).
+Only a role-assignable group can have a directory role, and no group can be a member of one. These are the ways in; R is a
+role-assignable group, G an ordinary one:
+
+| way in | told by |
+|---|---|
+| member or owner of R | groups and owned groups of the person |
+| eligible to be a member or owner of R | eligibilities of the person |
+| in G, whose members may each activate R | eligibilities for R: G is the principal |
+| owner of G, who may add himself; eligible to be its member or owner | the same, and what the person owns or is eligible for |
+| in, owner of, eligible for a group that is in G, directly or through others | groups in G |
+| in, owner of, eligible for a group that may activate G or a group in it, and so on | eligibilities for those |
+
+The last four are looked for from the side of R: a tenant has 500 role-assignable groups at most, a person may be in thousands.
+Groups that anybody may join unasked (public Microsoft 365 groups, access packages) are not followed.
+
+Sources: Microsoft Graph v1.0 reference, "List a user's memberships (direct and transitive)", "List ownedObjects", "List groups",
+"List group transitive members", "List unifiedRoleAssignments", "List roleEligibilityScheduleInstances", "List
+eligibilityScheduleInstances" (PIM for groups), "group resource type", "Advanced query capabilities on directory objects", "Use
+the $filter query parameter", "Overview of Microsoft Graph permissions" (limited information returned for inaccessible member
+objects); Microsoft Entra, "Use Microsoft Entra groups to manage role assignments", "Privileged Identity Management (PIM) for
+Groups" (group nesting).
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,7 +28,11 @@ from itertools import batched
 
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_abstractions.request_information import RequestInformation
+from msgraph.generated.groups.groups_request_builder import GroupsRequestBuilder
 from msgraph.generated.groups.item.group_item_request_builder import GroupItemRequestBuilder
+from msgraph.generated.groups.item.transitive_members.graph_group.graph_group_request_builder import (
+    GraphGroupRequestBuilder as InnerGroups,
+)
 from msgraph.generated.identity_governance.privileged_access.group.eligibility_schedule_instances.eligibility_schedule_instances_request_builder import (  # noqa: E501
     EligibilityScheduleInstancesRequestBuilder,
 )
@@ -41,8 +61,11 @@ from shared.ports import Forbidden
 
 GROUP_FIELDS = ["id", "isAssignableToRole", "securityEnabled"]
 LARGEST_PAGE = 999
-AT_ONCE = 10
-"""Reads of one kind at the same time, where a person's groups decide how many there are."""
+AT_ONCE = 20
+"""Reads of one kind at the same time, where the tenant decides how many there are."""
+MOST_GROUPS = 1000
+"""So many groups are asked who may enter them, 500 role-assignable ones included; beyond that nothing is concluded."""
+IDS_IN_A_FILTER = 15
 NO_PREMIUM = "AadPremiumLicenseRequired"
 
 
@@ -56,36 +79,39 @@ class StandingReader:
         self._user = clients.sdk.users.by_user_id(person_id)
 
     async def read(self) -> Standing:
-        """Six reads at the same time; then the groups that the person may join, and only then theirs, if nothing is found."""
-        (member, assigned, eligible), (groups, owned, joinable) = await together(
+        """Seven reads at the same time; then who may enter role-assignable groups, if nothing is found so far."""
+        (member, assigned, eligible), (groups, owned), (assignable, joinable) = await together(
             together(self._member_roles(), self._assigned_roles(), self._eligible_roles()),
-            together(self._groups(), self._owned_groups(), self._joinable(self._person_id)),
+            together(self._groups(), self._owned_groups()),
+            together(self._role_assignable(), self._joinable()),
         )
         mine = frozenset(group.id.lower() for group in groups)
         role_groups = [group.id.lower() for group in (*groups, *owned) if group.is_assignable_to_role]
-        ordinary, activatable = await self._told_apart(sorted(joinable or ()))
-        role_groups += activatable
+        role_groups += await self._with_roles(sorted(joinable or ()), assignable)
         if joinable is not None and not (member or assigned or eligible or role_groups):
-            role_groups += await self._through_groups(mine, ordinary)
+            doors = mine | joinable | {group.id.lower() for group in owned} | {self._person_id.lower()}
+            role_groups += await self._through(doors, assignable)
         return Standing(_unique([*member, *assigned]), _unique(eligible), _unique(role_groups), mine)
 
-    async def _through_groups(self, mine: frozenset[str], ordinary: Iterable[str]) -> list[str]:
-        """Role-assignable groups that the person may join as a member of `mine`, or of `ordinary` groups, once they have joined.
+    async def _through(self, doors: frozenset[str], assignable: frozenset[str]) -> list[str]:
+        """Those of the `assignable` groups to which a way leads from `doors`: the person, what they are in, own or may join.
 
-        A role-assignable group has no groups among its members, but an ordinary group may be eligible for membership, and then
-        each of its own members may activate one ("Privileged Identity Management and group nesting"). Nothing lists that for a
-        person, so each group is asked. Not needed for whom anything else refuses, nor without the licence.
+        Followed backwards, one step for all groups at the same time. Not needed for whom anything else refuses, nor without the
+        licence: without eligibilities there are no such ways.
         """
-        asked: set[str] = set()
-        waiting = {*mine, *ordinary}
+        leads_to = {group: group for group in assignable}
+        enterers, asked, waiting = self._eligible_for, 0, sorted(assignable)
         while waiting:
-            asked |= waiting
-            joinable = await self._each(self._joinable, sorted(waiting))
-            found = {group for groups in joinable for group in groups or ()}
-            further, role_groups = await self._told_apart(sorted(found - asked))
-            if role_groups:
-                return role_groups
-            waiting = set(further)
+            asked += len(waiting)
+            if asked > MOST_GROUPS:
+                raise UnexpectedAnswer(f"more than {MOST_GROUPS} groups lead to role-assignable ones")
+            found: dict[str, str] = {}
+            for group, before in zip(waiting, await self._each(enterers, waiting), strict=True):
+                found |= dict.fromkeys(before - leads_to.keys(), leads_to[group])
+            if entered := sorted(found.keys() & doors):
+                return [found[door] for door in entered]
+            leads_to |= found
+            enterers, waiting = self._enterers, await self._groups_among(sorted(found))
         return []
 
     async def _member_roles(self) -> list[str]:
@@ -114,17 +140,32 @@ class StandingReader:
         roles = await self._held(request, "role eligibilities", shapes.RoleInstance)
         return [role.role_definition_id or role.id for role in roles or ()]
 
-    async def _joinable(self, principal_id: str) -> frozenset[str] | None:
-        """Groups of which the principal may become a member or owner; None where the tenant has no licence for that."""
+    async def _joinable(self) -> frozenset[str] | None:
+        """Groups of which the person may become a member or owner; None where the tenant has no licence for that."""
+        found = await self._group_eligibilities(_of(self._person_id))
+        return None if found is None else frozenset(one.group_id.lower() for one in found)
+
+    async def _eligible_for(self, group_id: str) -> frozenset[str]:
+        """People and groups that may become a member or owner of the group, or each of whose members may."""
+        found = await self._group_eligibilities(f"groupId eq '{group_id}'")
+        if found is None:
+            raise UnexpectedAnswer("group eligibilities 400 for want of a licence that was there before")
+        return frozenset(one.principal_id.lower() for one in found)
+
+    async def _enterers(self, group_id: str) -> frozenset[str]:
+        """The same, and the groups in the group: their members are in it too."""
+        eligible, inner = await together(self._eligible_for(group_id), self._inner_groups(group_id))
+        return eligible | inner
+
+    async def _group_eligibilities(self, scope: str) -> list[shapes.GroupEligibility] | None:
         query = EligibilityScheduleInstancesRequestBuilder.EligibilityScheduleInstancesRequestBuilderGetQueryParameters(
-            filter=_of(principal_id)
+            filter=scope
         )
         access = self._clients.sdk.identity_governance.privileged_access
         request = access.group.eligibility_schedule_instances.to_get_request_information(
             RequestConfiguration(query_parameters=query)
         )
-        found = await self._held(request, "group eligibilities", shapes.GroupEligibility)
-        return None if found is None else frozenset(one.group_id.lower() for one in found)
+        return await self._held(request, "group eligibilities", shapes.GroupEligibility)
 
     async def _held[T: shapes.Shape](self, request: RequestInformation, call: str, shape: type[T]) -> list[T] | None:
         """What a principal holds; None where only the licence for Privileged Identity Management is wanting.
@@ -155,10 +196,43 @@ class StandingReader:
             raise Forbidden(WaitingFor.GRAPH, f"{answer}: limited information")
         return groups
 
-    async def _told_apart(self, group_ids: list[str]) -> tuple[list[str], list[str]]:
-        """Ordinary groups and role-assignable ones."""
-        flags = dict(zip(group_ids, await self._each(self._may_have_roles, group_ids), strict=True))
-        return [group for group in group_ids if not flags[group]], [group for group in group_ids if flags[group]]
+    async def _role_assignable(self) -> frozenset[str]:
+        """All role-assignable groups of the tenant. This filter needs no advanced query, whose index would lag."""
+        groups = await self._listed_groups("isAssignableToRole eq true", "role-assignable groups")
+        if not all(group.is_assignable_to_role for group in groups):
+            raise UnexpectedAnswer("role-assignable groups 200 with others among them")
+        return frozenset(group.id.lower() for group in groups)
+
+    async def _groups_among(self, ids: list[str]) -> list[str]:
+        """Those ids that belong to groups; the others are people's, or of groups that are gone, and lead nowhere."""
+        filters = [f"id in ({','.join(f"'{one}'" for one in some)})" for some in batched(ids, IDS_IN_A_FILTER, strict=False)]
+        lists = await self._each(lambda scope: self._listed_groups(scope, "groups among principals"), filters)
+        return [group.id.lower() for groups in lists for group in groups]
+
+    async def _listed_groups(self, scope: str, call: str) -> list[shapes.Group]:
+        query = GroupsRequestBuilder.GroupsRequestBuilderGetQueryParameters(filter=scope, select=GROUP_FIELDS, top=LARGEST_PAGE)
+        request = self._clients.sdk.groups.to_get_request_information(RequestConfiguration(query_parameters=query))
+        return await self._there(request, call)
+
+    async def _inner_groups(self, group_id: str) -> frozenset[str]:
+        """Groups in the group, directly or through others."""
+        query = InnerGroups.GraphGroupRequestBuilderGetQueryParameters(count=True, select=GROUP_FIELDS, top=LARGEST_PAGE)
+        group = self._clients.sdk.groups.by_group_id(group_id)
+        request = group.transitive_members.graph_group.to_get_request_information(_advanced(query))
+        return frozenset(inner.id.lower() for inner in await self._there(request, "groups in a group"))
+
+    async def _there(self, request: RequestInformation, call: str) -> list[shapes.Group]:
+        """A list of groups that is not below the person, so that its absence says nothing about them."""
+        groups, answer = await self._calls.pages(self._clients.v1, request, call, shapes.Group, accept={404})
+        if answer.status == 404:
+            raise UnexpectedAnswer(str(answer))
+        return groups
+
+    async def _with_roles(self, group_ids: list[str], assignable: frozenset[str]) -> list[str]:
+        """Those of the groups that are role-assignable; of one that is not listed as such it is made sure that it is none."""
+        unlisted = [group for group in group_ids if group not in assignable]
+        flags = dict(zip(unlisted, await self._each(self._may_have_roles, unlisted), strict=True))
+        return [group for group in group_ids if flags.get(group, True)]
 
     async def _may_have_roles(self, group_id: str) -> bool:
         """Whether the group is role-assignable, or may be for all that we are told: it is gone, or not shown in full."""

@@ -14,6 +14,9 @@ ServiceNow leaves out a field that we may not read, and one that does not exist.
   or rejected it. In `write` a journal too, lest every repeat add a note that we cannot see;
 * the proof field, a membership in the approver group or a part of one: `Forbidden`, so that who set us up hears of it, and the
   ticket is not refused for want of what it may well have.
+
+A row that is left out still counts in `X-Total-Count`, which every list has unless `sysparm_no_count` is asked for. Where a
+gateway takes the header away, what is hidden cannot be told from what is not there (docs/verification.md has the command).
 """
 
 from shared.adapters.servicenow.answers import understood, wanted_wait

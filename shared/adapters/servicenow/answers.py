@@ -18,20 +18,21 @@ type Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The `result` of an answer; `total` is how many rows match in all, 0 when ServiceNow does not say."""
+    """The `result` of an answer; `total` is how many rows match in all, None when that is not said."""
 
     result: object
-    total: int = 0
+    total: int | None = None
 
     def record(self) -> Fields:
         if not isinstance(self.result, dict):
             raise unavailable("http-200-other-shape")
         return self.result
 
-    def rows(self) -> list[Fields]:
+    def rows(self) -> tuple[list[Fields], int]:
+        """The rows of a list, and how many match in all: more when some are hidden from us; 0 when that is not said."""
         if not isinstance(self.result, list) or not all(isinstance(row, dict) for row in self.result):
             raise unavailable("http-200-other-shape")
-        return self.result
+        return self.result, self.total or 0
 
 
 def understood(reply: Reply, now: datetime) -> Answer:
@@ -45,7 +46,7 @@ def understood(reply: Reply, now: datetime) -> Answer:
     match reply.status:
         case 200 if "result" in document and not failed:
             total = reply.headers.get("X-Total-Count", "")
-            return Answer(document["result"], int(total) if re.fullmatch(r"[0-9]{1,9}", total) else 0)
+            return Answer(document["result"], int(total) if re.fullmatch(r"[0-9]{1,9}", total) else None)
         case 200:
             raise unavailable("http-200-no-result")
         case 401 | 403:

@@ -11,6 +11,7 @@ from azure.core.exceptions import AzureError
 
 from shared.model import WaitingFor
 from shared.ports import Unavailable
+from shared.waits import AskedToWait
 
 CALL_LIMIT = timedelta(seconds=20)
 ANSWER_LIMIT = 1024 * 1024
@@ -55,6 +56,8 @@ class ServiceNowClient:
                     return Reply(response.status, response.headers, await _bounded(response))
         except TimeoutError as exc:
             raise unavailable("timeout") from exc
+        except AskedToWait as asked:
+            raise unavailable("no-token", asked.retry_after) from asked
         except AzureError as exc:
             raise unavailable("no-token") from exc
         except (aiohttp.ClientError, OSError) as exc:

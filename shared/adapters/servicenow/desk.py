@@ -88,12 +88,12 @@ class ServiceNowDesk:
         if not TABLE.fullmatch(table) or not NUMBER.fullmatch(number):
             raise TicketNotFound("impossible-name")
         query = _query(("sys_id", "number")) | {"sysparm_query": f"number={number}", "sysparm_limit": "2"}
-        answer = await self._get(table, query)
-        match answer.rows():
-            case [row] if answer.total <= 1 and text_of(row, "number") == number and SYS_ID.fullmatch(text_of(row, "sys_id")):
+        rows, total = (await self._get(table, query)).rows()
+        match rows:
+            case [row] if total <= 1 and text_of(row, "number") == number and SYS_ID.fullmatch(text_of(row, "sys_id")):
                 return TicketRef("servicenow", table, text_of(row, "sys_id"), number)
-            case rows:
-                raise TicketNotFound("several" if rows[1:] else "no-such-number")
+            case _:
+                raise TicketNotFound("several" if total > 1 else "no-such-number")
 
     async def write(self, ref: TicketRef, note: Note, *, repeat: bool) -> Written:
         """Each text of the note stands in its journal, as read back, and whether the state was taken over.
@@ -184,13 +184,12 @@ class ServiceNowDesk:
         }
         found: dict[str, Fields] = {}
         for offset in range(0, ROWS_LIMIT, ROWS_PAGE):
-            answer = await self._get(table, parameters | {"sysparm_offset": str(offset)})
-            rows = answer.rows()
+            rows, total = (await self._get(table, parameters | {"sysparm_offset": str(offset)})).rows()
             if not all(asked_for(row) for row in rows):
                 raise unavailable(f"http-200-other-{what}")
             found |= {required(row, "sys_id"): row for row in rows}
             if len(rows) < ROWS_PAGE:
-                if len(found) < answer.total:
+                if len(found) < total:
                     raise Forbidden(WaitingFor.TICKET_SYSTEM, f"hidden-{what}")
                 return found.values()
         raise unavailable(f"too-many-{what}")

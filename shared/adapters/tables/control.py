@@ -1,6 +1,7 @@
 """The switches in a table of their own: who may turn them need not be let into the journal, and the other way round.
 
-One partition, so that a switch and what is on record about its change are written together or not at all:
+One partition, so that a switch and what is on record about its change are written together or not at all. The clock of whoever
+turns a switch may be ahead: the row says when by their clock, storage when it was written, and the earlier time is told.
 
 * `pause`, `breaker`: the switch as it is now.
 * `h-<reverse time>-<switch>-<unique>`: one change each, latest first.
@@ -25,8 +26,6 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 
 class TableControl:
-    """Reading makes no table: whoever may only look can look."""
-
     def __init__(self, client: TableClient) -> None:
         self._partition = Partition(client, "control")
 
@@ -41,7 +40,7 @@ class TableControl:
             while True:
                 row = await self._partition.row(name.value)
                 now = _switch(row)
-                if ours and now is not None and replace(now, announced=switch.announced) == switch:
+                if ours and row is not None and _properties(switch).items() - {("announced", False)} <= row.items():
                     return True
                 if switch.on is (now is not None and now.on):
                     return False
@@ -67,7 +66,7 @@ class TableControl:
 
     def _put(self, key: str, row: Any, switch: Switch) -> Any:
         etag = None if row is None else row.metadata["etag"]
-        return self._partition.put(key, etag, **asdict(switch) | {"at": switch.at.astimezone(UTC).isoformat()})
+        return self._partition.put(key, etag, **_properties(switch))
 
     async def _written(self, *operations: Any) -> bool:
         try:
@@ -77,18 +76,27 @@ class TableControl:
         return True
 
 
+def _properties(switch: Switch) -> dict[str, Any]:
+    return asdict(switch) | {"at": switch.at.astimezone(UTC).isoformat()}
+
+
 def _switch(row: Any) -> Switch | None:
     """Fail closed: what cannot be understood is on, since it was last written to."""
     if row is None:
         return None
+    written = _written_at(row)
     match row:
         case {"on": bool(on), "by": str(by), "why": str(why), "at": str(at), "announced": bool(announced)}:
             moment = _moment(at)
             if moment is not None:
-                return Switch(on, by, why, moment, announced)
+                return Switch(on, by, why, min(moment, written), announced)
+    return Switch(on=True, by="unknown", why="this record cannot be understood", at=written)
+
+
+def _written_at(row: Any) -> datetime:
+    """When storage wrote the row, by its own clock."""
     written = row.metadata["timestamp"]
-    since = datetime.combine(written.date(), written.time(), UTC) if written else _NEVER
-    return Switch(on=True, by="unknown", why="this record cannot be understood", at=since)
+    return datetime.combine(written.date(), written.time(), UTC) if written else _NEVER
 
 
 def _moment(text: str) -> datetime | None:

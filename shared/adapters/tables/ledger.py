@@ -61,9 +61,9 @@ def _all(row: Any) -> tuple[Reset, ...]:
     try:
         resets = _JSON.validate_json(documents.joined(row))
     except (KeyError, TypeError, ValidationError) as error:
-        raise Unreadable(f"the row {row['RowKey']} of the ledger cannot be understood") from error
+        raise Unreadable(f"{_called(row)} cannot be understood") from error
     if any(one.at.utcoffset() != timedelta() for one in resets):
-        raise Unreadable(f"the row {row['RowKey']} of the ledger has times that are not UTC")
+        raise Unreadable(f"{_called(row)} has times that are not UTC")
     return resets
 
 
@@ -73,4 +73,9 @@ def _latest(row: Any, subject_id: str) -> Reset | None:
     match _all(row):
         case (Reset(subject_id=whose) as latest,) if whose == subject_id:
             return latest
-    raise Unreadable(f"the row {row['RowKey']} of the ledger is not about one reset of this person")
+    raise Unreadable(f"{_called(row)} is not about one reset of theirs")
+
+
+def _called(row: Any) -> str:
+    """Without the person's id: whose it is says the request that was kept from going on."""
+    return "the ledger's list of resets" if row["RowKey"] == _RESETS else "the ledger's row of the person"

@@ -1,4 +1,7 @@
-"""One partition of a table that may not exist yet. The caller translates the SDK's errors: `storage.answering`."""
+"""One partition of a table that may not exist yet: reading finds nothing then, and the first write makes it.
+
+The caller translates the SDK's errors: `storage.answering`.
+"""
 
 import asyncio
 import contextlib
@@ -32,25 +35,19 @@ class Partition:
         except ResourceNotFoundError:
             return None
 
-    async def rows(
-        self, after: str, before: str, limit: int, *, select: list[str] | None = None, make: bool = False
-    ) -> list[Any]:
-        """The first rows between two keys, in their order; none without a table, which `make` makes."""
+    async def rows(self, after: str, before: str, limit: int, *, select: list[str] | None = None) -> list[Any]:
+        """The first rows between two keys, in their order; none without a table."""
         found: list[Any] = []
-        made = self._made
         query = self._client.query_entities(
             f"PartitionKey eq '{self._name}' and RowKey gt '{after}' and RowKey lt '{before}'",
             select=select,
             results_per_page=min(limit, _LARGEST_PAGE),
         )
-        try:
+        with contextlib.suppress(ResourceNotFoundError):
             async for entity in query:
                 found.append(entity)
                 if len(found) >= limit:
                     break
-        except ResourceNotFoundError:
-            if make:
-                await self._make(made)
         return found
 
     async def write(self, operations: Sequence[Operation]) -> list[str]:
