@@ -53,6 +53,10 @@ class Forbidden(Exception):
         self.cause = cause
 
 
+class TokenRefused(Forbidden):
+    """A service did not accept our token. It may have been an old one: worth another look, but not hours of them."""
+
+
 class PersonNotFound(Exception):
     """The directory has no such user."""
 

@@ -1,6 +1,7 @@
 """What time brings up: requests whose message was lost, whose worker died, whose wait is over or whose switch is off again go
 back on the queue; an open breaker has its alert out; what has been kept long enough is forgotten."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -18,7 +19,7 @@ AT_ONCE = 100
 
 
 async def sweep(app: App) -> int:
-    """How many requests were put on the queue again. Six reads when nothing is to be done; with storage down the next tick tries."""
+    """How many requests were put on the queue again. Six reads when there is nothing to do; with storage down, the next tries."""
     now = app.clock.now()
     try:
         count = await _put_back_what_is_due(app, now)
@@ -80,7 +81,7 @@ async def _put_back(app: App, request_ids: Iterable[str], change: Callable[[Reco
 
 
 async def _put_one_back(app: App, request_id: str, change: Callable[[Record], Record]) -> bool:
-    """Journaled first: whoever dies in between leaves a request that is due, and of many sweeps one puts it there."""
+    """Journaled first: whoever dies in between leaves a request that is due again, and of many sweeps one puts it there."""
     stored, _ = await app.journal.find(request_id)
     if stored is None or stored.record.message is None:
         return False
@@ -88,11 +89,16 @@ async def _put_one_back(app: App, request_id: str, change: Callable[[Record], Re
     if record is stored.record:
         return False
     try:
-        await app.journal.commit(record, stored.version)
+        marked = await app.journal.commit(record, stored.version)
     except Conflict:
         return False  # somebody is at it
     if not journal.may_claim(record, app.clock.now()):
         return False  # it is held for the other switch
-    await app.queue.put(stored.record.message)
+    try:
+        await app.queue.put(stored.record.message)
+    except Unavailable:
+        with contextlib.suppress(Conflict):
+            await app.journal.commit(stored.record, marked.version)  # the next tick tries, not the one in five minutes
+        raise
     log.info("sweep.put-back", request_id=request_id, status=stored.record.status, waited_for=stored.record.waiting_for)
     return True

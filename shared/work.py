@@ -19,12 +19,13 @@ from shared.brakes import DecideAgain
 from shared.claim import Claim, LeaseLost
 from shared.journal import StaleFacts
 from shared.model import Outcome, Reason, WaitingFor
-from shared.ports import Forbidden, PersonNotFound, Unavailable, Unreadable
+from shared.ports import Forbidden, PersonNotFound, TokenRefused, Unavailable, Unreadable
 from shared.record import OwedKind, Record
 
 log = structlog.get_logger()
 
 TURN_SECONDS = 80  # with the start note's last moment and what delivery may take, an invocation stays within two minutes
+TOKEN_PATIENCE = timedelta(seconds=30)  # a token may run out between its last check and the call
 NOTE_WAITS_FROM = timedelta(minutes=3)
 
 _UNAVAILABLE = {
@@ -166,6 +167,10 @@ async def _work_on(app: App, attempt: Attempt) -> None:
         log.warning("attempt.forbidden", request_id=record.id, service=refused.service, cause=refused.cause)
         if attempt.record.removal_begun:  # a permission may come back: what was begun is tried on
             await _wait_or_give_up(app, attempt, Unavailable(refused.service, refused.cause), _FORBIDDEN[refused.service])
+        elif isinstance(refused, TokenRefused) and not journal.given_up(
+            attempt.record, refused.service, TOKEN_PATIENCE, app.clock.now()
+        ):
+            _wait(app, attempt, refused.service, None)
         else:
             await attempt.finish(Outcome.FAILED, _FORBIDDEN[refused.service])
     except Exception as error:

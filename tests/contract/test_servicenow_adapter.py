@@ -21,7 +21,7 @@ from sandbox.simulator import Fault, running
 from sandbox.tokens import mint
 from shared.adapters.servicenow import ANSWER_LIMIT, Reply, ServiceNowClient, ServiceNowDesk, understood, wanted_wait
 from shared.model import Approval, Note, Ticket, TicketRef
-from shared.ports import Forbidden, TicketDesk, TicketNotFound, Unavailable, Written
+from shared.ports import Forbidden, TicketDesk, TicketNotFound, TokenRefused, Unavailable, Written
 from tests.fakes import FakeDesk, FakeTicket
 
 AUDIENCE = "api://servicenow.contoso"
@@ -1009,6 +1009,7 @@ async def test_a_refusal_is_forbidden_and_not_asked_again(world: Instance, path:
     with pytest.raises(Forbidden) as error:
         await world.desk.read(REF)
     assert error.value.cause == f"http-{status}"
+    assert isinstance(error.value, TokenRefused) is (status == 401)
     assert world.clock.slept == []
 
 

@@ -342,7 +342,7 @@ def test_waits_start_over_only_when_every_service_has_answered() -> None:
 # ---- held: waiting for a human
 
 
-@pytest.mark.parametrize("waiting_for", journal.FOR_A_HUMAN)
+@pytest.mark.parametrize("waiting_for", sorted(journal.FOR_A_HUMAN))
 def test_who_waits_for_a_human_is_held_and_woken_by_no_time(waiting_for: WaitingFor) -> None:
     record = journal.check(build.held(waiting_for))
     assert (journal.held_for(record), record.status, record.next_try_at) == (waiting_for, Status.WAITING, None)
@@ -350,7 +350,7 @@ def test_who_waits_for_a_human_is_held_and_woken_by_no_time(waiting_for: Waiting
     assert not journal.may_claim(record, after(days=400))
 
 
-@pytest.mark.parametrize("waiting_for", [*(set(WaitingFor) - journal.FOR_A_HUMAN), None])
+@pytest.mark.parametrize("waiting_for", [*sorted(set(WaitingFor) - journal.FOR_A_HUMAN), None])
 def test_who_waits_for_anything_else_has_a_time_and_is_not_held(waiting_for: WaitingFor | None) -> None:
     record = journal.wait(build.running(), waiting_for, None, NOW, 0.5)
     assert journal.held_for(record) is None

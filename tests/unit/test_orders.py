@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from sandbox.people import ADELE
+from sandbox.people import ADELE, ALEX
 from shared import identity, intake
 from shared.admission import ATTEMPTS_PER_DAY
 from shared.model import Cause, DeadLetter, How, Order, OrderKind, OrderReply, Resolution, Status, SwitchName, WaitingFor
 from shared.ports import LARGEST_MESSAGE, Conflict, Unavailable
 from tests.calls import Killed
 from tests.unit import build
-from tests.unit.test_deadletters import event_text, put_aside, spoiled, ticket_text
+from tests.unit.test_deadletters import REF, event_text, put_aside, spoiled, ticket_text
 from tests.unit.world import World
 
 SOAR = {"source": build.CAUSE.source, "id": build.CAUSE.id}
@@ -229,6 +229,35 @@ async def test_a_forged_reopening_cannot_be_reopened(world: World) -> None:
     letter = await a_letter(world, intake.reopening(demand, world.record.id))
     assert not (await replied(world, letter.id)).done
     assert world.record.attempt == 1
+
+
+async def test_a_letter_under_an_identity_that_was_used_for_another_reopens_neither(world: World) -> None:
+    world.tenant.account(ADELE).person.enabled = False
+    world.message()
+    await world.settle()
+    letter = await a_letter(world, event_text(world, build.CAUSE.id, subject=ALEX))
+    reply = await replied(world, letter.id)
+    assert (reply.done, reply.request_id) == (False, world.record.id)
+    assert world.record.attempt == 1
+
+
+@pytest.mark.parametrize("known", ["another ticket's", "lost"])
+async def test_a_letter_whose_event_is_known_elsewhere_does_not_keep_other_orders_waiting(world: World, known: str) -> None:
+    world.ticket.active = False
+    world.ticket_message()
+    await world.settle()
+    request_id = world.record.id
+    if known == "lost":
+        world.journal.forget(request_id)
+        letter = await a_letter(world, ticket_text(world, build.CAUSE.id))
+    else:
+        letter = await a_letter(world, event_text(world, build.CAUSE.id, ticket=REF | {"sysId": "f" * 32}))
+    first = await ordered(world, letter.id)
+    reply = await replied(world, request_id)
+    assert reply.done is (known != "lost")
+    refused = await world.orders.reply(first)
+    assert refused is not None
+    assert not refused.done
 
 
 async def test_a_letter_of_a_broken_record_says_that_a_new_ticket_is_needed_until_the_record_is_mended(world: World) -> None:

@@ -42,6 +42,16 @@ async def test_a_message_that_got_lost_on_its_way_to_the_queue_is_put_there(worl
     assert world.clock.now() - world.start < timedelta(minutes=3)
 
 
+async def test_what_the_queue_does_not_take_is_tried_at_the_next_tick(world: World) -> None:
+    await world.webhook()
+    world.queue.messages.clear()
+    await world.clock.pass_by(minutes=2)
+    world.calls.fail("queue.put", Unavailable(WaitingFor.STORAGE, "down"))
+    assert await sweep.sweep(world.app()) == 0
+    await world.clock.pass_by(seconds=30)
+    assert await sweep.sweep(world.app()) == 1
+
+
 async def test_a_message_that_nobody_takes_is_not_put_there_all_the_time(world: World) -> None:
     await world.webhook()
     for _ in range(60):

@@ -14,7 +14,7 @@ from sandbox.people import ADELE, ALEX, EMILY
 from shared import settings, work
 from shared.app import Unready
 from shared.model import SwitchName, WaitingFor
-from shared.ports import Forbidden, Unavailable, Unreadable
+from shared.ports import Forbidden, TokenRefused, Unavailable, Unreadable
 from tests.calls import Killed
 from tests.unit import build
 from tests.unit.world import ALL_METHODS, World
@@ -222,6 +222,18 @@ class TestGivingUp:
         await world.webhook("msg-2")
         await world.settle()
         assert (world.result["attempt"], world.result["outcome"]) == (2, "done")
+
+
+class TestATokenThatIsNotAccepted:
+    async def test_is_asked_with_again(self, world: World) -> None:
+        world.calls.fail("desk.read", TokenRefused(WaitingFor.TICKET_SYSTEM, "401"))
+        assert await world.ended() == ("done", "removed")
+
+    async def test_is_given_up_within_a_minute(self, world: World) -> None:
+        world.calls.fail("desk.read", TokenRefused(WaitingFor.TICKET_SYSTEM, "401"), times=None)
+        assert await world.ended() == ("failed", "ticket-system-forbidden")
+        assert world.record.ended_at is not None
+        assert timedelta(seconds=30) <= world.record.ended_at - world.start < timedelta(minutes=1)
 
 
 class TestWithoutAName:

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.adapters.servicenow.client import Reply, unavailable
 from shared.model import WaitingFor
-from shared.ports import Forbidden, TicketNotFound
+from shared.ports import Forbidden, TicketNotFound, TokenRefused
 from shared.waits import bounded, retry_after
 
 type Fields = Mapping[str, Any]
@@ -38,7 +38,7 @@ class Answer:
 def understood(reply: Reply, now: datetime) -> Answer:
     """The answer, if it is one: `200` with a JSON `result`.
 
-    `Forbidden` for 401 and 403. `TicketNotFound` for a 404 in ServiceNow's own form; one in HTML comes from something before it.
+    `TokenRefused` for 401, `Forbidden` for 403. `TicketNotFound` for a 404 in ServiceNow's own form; one in HTML comes from something before it.
     All else is `Unavailable`: the page of a sleeping instance, a redirect to its login, a result cut short, which has `error`.
     """
     document = _json_object(reply.body)
@@ -49,8 +49,10 @@ def understood(reply: Reply, now: datetime) -> Answer:
             return Answer(document["result"], int(total) if re.fullmatch(r"[0-9]{1,9}", total) else None)
         case 200:
             raise unavailable("http-200-no-result")
-        case 401 | 403:
-            raise Forbidden(WaitingFor.TICKET_SYSTEM, f"http-{reply.status}")
+        case 401:
+            raise TokenRefused(WaitingFor.TICKET_SYSTEM, "http-401")
+        case 403:
+            raise Forbidden(WaitingFor.TICKET_SYSTEM, "http-403")
         case 404 if failed:
             raise TicketNotFound("http-404")
         case _:
