@@ -114,10 +114,10 @@ class Attempt:
     async def intend(self, what: Statement, *changes: Change, known: bool = False) -> None:
         """The change may be made: it is on record, and in the journal what there is to know of it (`known`: that is there).
 
-        Before the first one `NotOnRecord` when the receipt cannot be written; later that stops nothing.
+        Before the first one, and the first removal, `NotOnRecord` when the receipt cannot be written; later that stops nothing.
         """
         self.audit.note(EntryKind.INTENT, what)
-        if not self.audit.begun:
+        if not self.record.acted_on:
             await self.audit.begin()
             await self.claim.commit(*changes)
         elif known:

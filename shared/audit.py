@@ -16,7 +16,7 @@ from shared.app import App
 from shared.model import WaitingFor
 from shared.ports import Conflict, Unavailable
 from shared.receipt import Anchor, Entry, EntryKind, Tail, Torn
-from shared.record import Record
+from shared.record import Owed, Record
 
 log = structlog.get_logger()
 
@@ -36,6 +36,7 @@ class Audit:
         self._request_id = record.id
         self._attempt = record.attempt
         self._pending: list[Entry] = []
+        self._told: list[Owed] = []
         self._tail: Tail | None = None
         self._reading: asyncio.Task[Tail] | None = None
         self.begun = record.acted_on
@@ -60,20 +61,25 @@ class Audit:
         at = statements.iso(self._app.clock.now())
         self._pending.append(Entry(at, attempt or self._attempt, kind, data))
 
+    def told(self, one: Owed) -> None:
+        """Somebody was told this; it goes along with the next write."""
+        self._told.append(one)
+        self.note(EntryKind.TOLD, statements.told(one), one.attempt)
+
     def forget(self) -> None:
         """What was read to no effect is read anew, and not put on record; that somebody was told is."""
         if not self.begun:
             kept = (EntryKind.ACCEPTED, EntryKind.TOLD)
             self._pending = [entry for entry in self._pending if entry.kind in kept]
 
-    async def leave(self) -> bool:
-        """The turn is over; whether all that stays true is durable.
+    async def leave(self) -> tuple[Owed, ...]:
+        """The turn is over; what was told in it and may not be on record: nothing, when all that stays true is durable.
 
         An attempt that goes on later has ended in nothing yet, and what it read before its first change is read anew.
         """
         stays_true = [kind for kind in EntryKind if kind is not EntryKind.OUTCOME] if self.begun else [EntryKind.TOLD]
         self._pending = [entry for entry in self._pending if entry.kind in stays_true]
-        return await self.try_to_write()
+        return () if await self.try_to_write() else tuple(self._told)
 
     async def write(self) -> Anchor | None:
         """Everything noted is durable; the anchor of the last entry of it, None when there was none.

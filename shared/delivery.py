@@ -5,16 +5,15 @@ import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
-from shared import journal, statements
+from shared import journal
 from shared.audit import Audit
 from shared.claim import Claim
 from shared.model import Note, WaitingFor
 from shared.ports import Forbidden, RequestQueue, TicketDesk, TicketNotFound, Unavailable
-from shared.receipt import EntryKind
 from shared.record import Owed, OwedKind
 
 log = structlog.get_logger()
@@ -30,22 +29,14 @@ def event_content(event: Mapping[str, Any]) -> str:
     return json.dumps(event)
 
 
-class Delivery(NamedTuple):
-    """What was told, and how long the other side asks to be left alone, if it does."""
-
-    told: list[Owed]
-    retry_after: timedelta | None
-
-
-async def deliver(claim: Claim, audit: Audit, queue: RequestQueue, desk: TicketDesk | None) -> Delivery:
-    """Tells what is owed, as far as the other side listens.
+async def deliver(claim: Claim, audit: Audit, queue: RequestQueue, desk: TicketDesk | None) -> timedelta | None:
+    """Tells what is owed, as far as the other side listens; how long that asks to be left alone, if it does.
 
     Changes are staged and entries noted: the caller commits, and writes them. A note that may stand on the ticket already is
     looked for by its marker first.
     """
     owed = claim.record.owed
     waits: list[timedelta] = []
-    told: list[Owed] = []
 
     async def tell(one: Owed, telling: Awaitable[bool]) -> bool:
         """Whether the other side can be told more now."""
@@ -66,8 +57,7 @@ async def deliver(claim: Claim, audit: Audit, queue: RequestQueue, desk: TicketD
             return False
         now = claim.now()
         if heard:
-            told.append(one)
-            audit.note(EntryKind.TOLD, statements.told(one), one.attempt)
+            audit.told(one)
         claim.stage(lambda record: journal.delivered(record, one, now) if heard else journal.undeliverable(record, one))
         return True
 
@@ -103,7 +93,7 @@ async def deliver(claim: Claim, audit: Audit, queue: RequestQueue, desk: TicketD
                 return
 
     await asyncio.gather(tell_desk(), *(tell(one, publish(one)) for one in owed if not one.kind.is_note))
-    return Delivery(told, max(waits, default=None))
+    return max(waits, default=None)
 
 
 def _may_stand(claim: Claim, one: Owed) -> bool:

@@ -74,6 +74,8 @@ async def _reopen(app: App, order: Order) -> tuple[str, str | None]:
     request_id = identity.request_id(event) if event else letter.request_id if letter else order.target
     if request_id is None:
         raise _CannotBe("It is no request that can be read: let it be asked for again.")
+    if event is not None:
+        await _refuse_if_used(app, event, request_id)
     record = await _opened(app, order, request_id, event, letter)
     if letter is not None:
         await app.letters.resolved(letter.id, _resolution(order, How.REOPENED))
@@ -101,6 +103,13 @@ def _event_in(letter: DeadLetter) -> Event | None:
         return None
     fits = len(letter.text.encode()) <= LARGEST_MESSAGE
     return received.event if fits and received.reopens is None else None
+
+
+async def _refuse_if_used(app: App, event: Event, request_id: str) -> None:
+    """An identity that stands for another request or other content, or for one that is lost, opens what nobody asked for."""
+    stored, seen = await app.journal.find(request_id, identity.event_key(event.cause))
+    if seen is not None and (stored is None or seen.request_id != request_id or admission.is_mismatch(event, seen)):
+        raise _CannotBe("Its event is known as another, or its request is lost: let it be asked for again.", seen.request_id)
 
 
 async def _opened(app: App, order: Order, request_id: str, event: Event | None, letter: DeadLetter | None) -> Record:

@@ -88,9 +88,8 @@ def tail_of(receipt: bytes) -> Tail:
     """Where this receipt goes on; `Torn` when its end is no entry."""
     if not receipt:
         return Tail()
-    *_, last, rest = (b"", *receipt.split(b"\n"))
-    line = _read(last)
-    if rest or line is None or not line.intact:
+    line = _read(receipt[receipt.rfind(b"\n", 0, -1) + 1 : -1]) if receipt.endswith(b"\n") else None
+    if line is None or not line.intact:
         raise Torn
     return Tail(line.sequence, line.hash, len(receipt))
 

@@ -74,10 +74,9 @@ async def turn(app: App, claim: Claim) -> None:
         if claim.record.waiting_for is WaitingFor.TICKET_SYSTEM:
             desk = None
         ended = not claim.record.is_open
-        told, retry_after = await delivery.deliver(claim, audit, app.queue, desk)
-        if not await audit.leave():
-            for one in told:
-                claim.stage(partial(journal.unrecorded, owed=one))
+        retry_after = await delivery.deliver(claim, audit, app.queue, desk)
+        for one in await audit.leave():
+            claim.stage(partial(journal.unrecorded, owed=one))
     _give_up_telling(claim)
     now, jitter = app.clock.now(), app.jitter()
     let_go = journal.settle if ended else journal.still_telling

@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from sandbox.azurite import Azurite
+
+settings.register_profile("everywhere", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("everywhere")
 
 
 @pytest.fixture(scope="session")

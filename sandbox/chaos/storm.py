@@ -96,7 +96,7 @@ class Storm:
         self.webhook.upstream = [host.app.url for host in self.hosts if host.app is not None]
 
     async def sweep(self) -> None:
-        """The timer is fired on every host that is up: its thirty seconds are long."""
+        """The timer is fired on every host that is up: its fifteen seconds are long."""
         for host in self.hosts:
             if host.app is not None:
                 with contextlib.suppress(OSError, aiohttp.ClientError):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pytest
@@ -48,6 +48,14 @@ class BrokenRecordsContract:
             await world.journal.give_up(RECORD.id)
             assert await world.journal.due(FAR, 10) == (OTHER.id,)
         assert await world.journal.remains(RECORD.id) == '{"message": "é"}'
+
+    async def test_a_record_that_was_given_up_and_mended_goes_on(self, world: World) -> None:
+        await world.journal.commit(RECORD, None)
+        await world.journal.give_up(RECORD.id)
+        stored, _ = await world.journal.find(RECORD.id)
+        assert stored is not None
+        await world.journal.commit(replace(RECORD, put_back_at=build.after(minutes=1)), stored.version)
+        assert await world.journal.due(FAR, 10) == (RECORD.id,)
 
     async def test_a_record_that_can_be_read_remains_too(self, world: World) -> None:
         await world.journal.commit(RECORD, None)
@@ -106,6 +114,15 @@ async def test_whatever_stands_there_can_be_told_and_given_up(
     assert remains is None or told == remains
     await journal.give_up(RECORD.id)
     assert await journal.due(FAR, 10) == ()
+
+
+async def test_a_record_that_is_another_requests_is_none(journal: TableJournal) -> None:
+    for record in (RECORD, OTHER):
+        await journal.commit(record, None)
+    row = await journal._partition.row(f"r-{OTHER.id}")
+    await spoil(journal, f"r-{RECORD.id}", document0=row["document0"])
+    with pytest.raises(Unreadable):
+        await journal.find(RECORD.id)
 
 
 CALLS: dict[str, Callable[[Journal], Awaitable[object]]] = {

@@ -129,6 +129,18 @@ async def test_what_cannot_be_understood_is_nobodys_order_and_keeps_none_waiting
     assert await orders.waiting(10) == (an_order(2),)
 
 
+async def test_an_order_that_was_given_again_while_it_was_settled_waits_no_longer(make: Callable[[], TableOrders]) -> None:
+    orders = make()
+    await orders.give(an_order())
+    [row] = await orders._partition.rows("p-", "p-~", 1)
+    await orders.settled(an_order(), REPLY)
+    await spoil(orders, row["RowKey"], **{name: row[name] for name in ("id", "what", "target", "by", "why", "at")})
+    assert await orders.waiting(10) == (an_order(),)
+    await orders.settled(an_order(), OrderReply(False, "something else", build.after(hours=2)))
+    assert await orders.waiting(10) == ()
+    assert await orders.reply(an_order()) == REPLY
+
+
 async def test_a_reply_that_cannot_be_understood_is_no_reply(make: Callable[[], TableOrders]) -> None:
     orders = make()
     await orders.give(an_order())

@@ -87,7 +87,7 @@ async def a_worker_killed_between_two_removals_is_replaced_by_the_sweep_long_bef
 
 
 async def sweep_for_ever(stack: Stack) -> None:
-    """The timer's thirty seconds are long for a test."""
+    """The timer's fifteen seconds are long for a test."""
     while True:
         await stack.sweep()
         await asyncio.sleep(2)

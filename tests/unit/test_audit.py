@@ -24,6 +24,16 @@ def kinds(world: World) -> list[str]:
     return [line.kind for line in world.entries()]
 
 
+def once_called(world: World, first: str, *calls: str) -> None:
+    """From the first such call on, these calls fail."""
+
+    def listen(name: str, _: tuple[Any, ...]) -> None:
+        if name == first and not world.calls.faults:
+            world.calls.down(STORAGE, *calls)
+
+    world.calls.listeners.append(listen)
+
+
 def said(world: World, kind: EntryKind) -> list[dict[str, Any]]:
     return [dict(line.data) for line in world.entries(kind)]
 
@@ -184,6 +194,20 @@ async def test_nothing_is_changed_while_the_receipt_cannot_be_written(world: Wor
     assert world.outcome[0] == "done"
 
 
+async def test_nothing_is_removed_while_its_intent_cannot_be_written_though_the_default_was_changed(world: World) -> None:
+    world.permit(ALL_METHODS)
+    world.ticket_for(ALEX)
+    once_called(world, "directory.prefer", "receipts.append")
+    await world.webhook()
+    await world.work()
+    assert world.writes() == ["directory.prefer"]
+    assert world.record.waiting_for == "storage"
+    world.calls.listeners.pop()
+    world.calls.heal()
+    await world.settle()
+    assert world.types(ALEX) == []
+
+
 async def test_a_receipt_that_cannot_be_written_for_too_long_ends_the_attempt_without_one(world: World) -> None:
     world.calls.down(STORAGE, "receipts.append")
     await world.webhook()
@@ -235,12 +259,7 @@ async def test_a_receipt_that_somebody_has_spoilt_stops_everything(world: World)
 
 def once_begun(world: World, *calls: str) -> None:
     """From the first removal on, these calls fail."""
-
-    def listen(name: str, _: tuple[Any, ...]) -> None:
-        if name == "directory.remove" and not world.calls.faults:
-            world.calls.down(STORAGE, *calls)
-
-    world.calls.listeners.append(listen)
+    once_called(world, "directory.remove", *calls)
 
 
 async def test_what_has_begun_is_done_though_the_receipt_cannot_be_written_and_ends_when_it_can(world: World) -> None:
@@ -318,6 +337,16 @@ async def test_that_the_start_was_told_is_on_record_though_the_attempt_waits(wor
     assert kinds(world) == ["told"]
     world.calls.heal()
     await world.settle()
+
+
+async def test_that_the_start_was_told_follows_when_the_receipt_can_be_written_again(world: World) -> None:
+    world.calls.down(STORAGE, "receipts.append")
+    await world.webhook()
+    await world.pass_by(minutes=1)
+    world.calls.heal()
+    await world.settle()
+    assert [one["what"] for one in said(world, EntryKind.TOLD)].count("start") == 1
+    assert len(world.notes("start")) == 1
 
 
 async def test_a_wait_before_the_first_change_leaves_nothing_else(world: World) -> None:

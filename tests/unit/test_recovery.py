@@ -81,6 +81,16 @@ async def test_an_event_that_was_taken_in_under_the_dry_run_never_acts_again(wor
     assert (world.record.attempt, world.writes()) == (1, [])
 
 
+async def test_what_an_operator_had_reopened_is_believed_no_more(world: World) -> None:
+    world.ticket.active = False
+    await world.ended()
+    world.ticket.active = True
+    assert (await reopened(world)).done
+    lose_journal(world)
+    await world.work()
+    assert (world.records, world.result["reason"], world.writes()) == ([], "payload-invalid", [])
+
+
 async def test_an_approval_that_is_too_old_by_then_does_not_count_again(world: World) -> None:
     await world.ended()
     lose_journal(world)
@@ -95,8 +105,7 @@ async def test_a_worker_whose_journal_is_gone_stops_before_its_next_removal(worl
     gate = world.calls.hold("directory.remove")
     working = asyncio.create_task(world.handle(world.queue.visible()[0]))
     await gate.reached.wait()
-    lost = world.record
-    world.journal.forget(lost.id)
+    world.journal.forget(world.record.id)
     gate.opened.set()
     await working
     assert world.calls.count("directory.remove") == 1
@@ -188,30 +197,38 @@ async def test_a_message_that_nobody_had_taken_is_sent_again_under_its_id(world:
 # ---- who had begun
 
 
+def noted(kind: EntryKind, **data: object) -> Entry:
+    return Entry("2026-11-24T02:35:16Z", 1, kind, data)
+
+
 def test_the_script_of_the_page_tells_who_had_begun_and_what_was_not_told(tmp_path: Path) -> None:
     """Of two attempts the last counts, and an outcome ends what was begun."""
     script = textwrap.dedent(re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0])
-    accepted = (EntryKind.ACCEPTED, {"ticket": {"number": "RITM1"}})
-    facts = (EntryKind.FACTS, {"of": "person", "subjectId": "adele"})
-    intent = (EntryKind.INTENT, {"action": "delete"})
-    outcome = (EntryKind.OUTCOME, {"outcome": "done", "mode": "enforce", "subjectId": "adele"})
-    told = (EntryKind.TOLD, {"what": "result"})
+    accepted = noted(EntryKind.ACCEPTED, ticket={"number": "RITM1"})
+    facts = noted(EntryKind.FACTS, of="person", subjectId="adele")
+    intent = noted(EntryKind.INTENT, action="delete")
+    outcome = noted(EntryKind.OUTCOME, outcome="done", mode="enforce", subjectId="adele")
+    noted_on_ticket, told = noted(EntryKind.TOLD, what="outcome"), noted(EntryKind.TOLD, what="result")
     receipts = {
         "a": [accepted, facts, intent],
         "b": [accepted, facts, intent, outcome],
         "c": [accepted, facts, intent, outcome, told],
-        "d": [accepted, facts, intent, outcome, told, accepted, intent],
-        "e": [(EntryKind.TOLD, {"what": "start"})],
+        "d": [accepted, facts, intent, outcome, told, noted_on_ticket],
+        "e": [accepted, facts, intent, outcome, told, noted_on_ticket, accepted, intent],
+        "f": [noted(EntryKind.ACCEPTED, ticket=None), outcome, told],
+        "g": [noted(EntryKind.TOLD, what="start")],
     }
     for name, entries in receipts.items():
-        lines, _ = chain(name, Tail(), [Entry("2026-11-24T02:35:16Z", 1, kind, data) for kind, data in entries])
+        lines, _ = chain(name, Tail(), entries)
         (tmp_path / f"{name}.jsonl").write_bytes(b"".join(lines))
     files = sorted(tmp_path.glob("*.jsonl"))
     ran = subprocess.run([sys.executable, "-c", script, *files], check=True, capture_output=True, text=True)
     assert [line.split("\t") for line in ran.stdout.splitlines()] == [
         ["a", "begun", "adele", "RITM1"],
         ["b", "enforce: done, not told", "adele", "RITM1"],
-        ["c", "enforce: done", "adele", "RITM1"],
-        ["d", "begun", "adele", "RITM1"],
-        ["e", "-", "-", "-"],
+        ["c", "enforce: done, not told", "adele", "RITM1"],
+        ["d", "enforce: done", "adele", "RITM1"],
+        ["e", "begun", "adele", "RITM1"],
+        ["f", "enforce: done", "adele", "-"],
+        ["g", "-", "-", "-"],
     ]

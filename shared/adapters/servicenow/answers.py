@@ -38,8 +38,9 @@ class Answer:
 def understood(reply: Reply, now: datetime) -> Answer:
     """The answer, if it is one: `200` with a JSON `result`.
 
-    `TokenRefused` for 401, `Forbidden` for 403. `TicketNotFound` for a 404 in ServiceNow's own form; one in HTML comes from something before it.
-    All else is `Unavailable`: the page of a sleeping instance, a redirect to its login, a result cut short, which has `error`.
+    `TokenRefused` for 401, `Forbidden` for 403. `TicketNotFound` for a 404 in ServiceNow's own form; one in HTML comes from
+    something before it. All else is `Unavailable`: the page of a sleeping instance, a redirect to its login, a result cut short,
+    which has `error`.
     """
     document = _json_object(reply.body)
     failed = document.get("error") is not None

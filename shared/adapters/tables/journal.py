@@ -92,9 +92,14 @@ class TableJournal:
         return "".join(parts)
 
     async def give_up(self, request_id: str) -> None:
-        """By all rows of the lists: the record may not say which are its own."""
+        """By all rows of the lists: the record may not say which are its own. It says none then, so that it can be mended."""
         partition = self._partition
         async with answering():
+            if row := await partition.row(f"r-{request_id}"):
+                try:
+                    await partition.write([partition.put(row["RowKey"], row.metadata["etag"], **_unlisted(row))])
+                except Conflict:
+                    return  # it has moved on since
             lists = [await partition.rows(f"{prefix}-", f"{prefix}-~", _ALL, select=["RowKey"]) for prefix in ("d", "h", "f")]
             for row in chain.from_iterable(lists):
                 if row["RowKey"].endswith(f"-{request_id}"):
@@ -105,6 +110,10 @@ class TableJournal:
         await self.find("0" * 32)
 
 
+def _unlisted(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("PartitionKey", "RowKey")} | {"listed": ""}
+
+
 async def _nothing() -> None:
     return None
 
@@ -113,6 +122,8 @@ def _stored(row: Any) -> Stored:
     """The record, if it can be true: one that somebody else has written to is left to a human, and nothing is done meanwhile."""
     try:
         record = journal.check(RECORD_JSON.validate_json(documents.joined(row)))
+        if row["RowKey"] != f"r-{record.id}":
+            raise journal.IllegalRecord("another request's")
         return Stored(record, Version(row.metadata["etag"], frozenset(str.split(row["listed"]))))
     except (KeyError, TypeError, ValidationError, journal.IllegalRecord) as error:
         raise Unreadable(f"the record {row['RowKey']} contradicts itself") from error

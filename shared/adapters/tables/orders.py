@@ -43,7 +43,9 @@ class TableOrders:
         async with answering():
             while await self._partition.row(_waits(order)) is not None:
                 row = {**_order_row(order), "reply": _REPLY.dump_json(reply).decode()}
-                if await self._written(self._partition.put(_done(order), None, **row), self._partition.delete(_waits(order))):
+                known = await self._partition.row(_done(order))  # who gave the order may have repeated it meanwhile
+                replied = [] if known is not None else [self._partition.put(_done(order), None, **row)]
+                if await self._written(*replied, self._partition.delete(_waits(order))):
                     return
 
     async def reply(self, order: Order) -> OrderReply | None:
