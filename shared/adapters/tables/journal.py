@@ -122,11 +122,12 @@ def _stored(row: Any) -> Stored:
     """The record, if it can be true: one that somebody else has written to is left to a human, and nothing is done meanwhile."""
     try:
         record = journal.check(RECORD_JSON.validate_json(documents.joined(row)))
-        if row["RowKey"] != f"r-{record.id}":
-            raise journal.IllegalRecord("another request's")
-        return Stored(record, Version(row.metadata["etag"], frozenset(str.split(row["listed"]))))
+        version = Version(row.metadata["etag"], frozenset(str.split(row["listed"])))
     except (KeyError, TypeError, ValidationError, journal.IllegalRecord) as error:
         raise Unreadable(f"the record {row['RowKey']} contradicts itself") from error
+    if row["RowKey"] != f"r-{record.id}":
+        raise Unreadable(f"the record {row['RowKey']} is another request's")
+    return Stored(record, version)
 
 
 def _event(seen: SeenEvent) -> dict[str, Any]:
