@@ -1,18 +1,20 @@
 """What the app asks of storage, counted in Azurite's access log (the "common" log format, one line for each request).
 
 The two accounts tell journal and queues apart. Not counted: what the host itself asks (polling, deleting, renewing messages), the
-app's sweep of what is due, which runs on a timer and not for a reset, and what the bench asks.
+app's lists of what is due, which a timer reads and no reset, and what the bench asks.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from sandbox.bench.lines import Lines
 from sandbox.stack import Stack
 
-REQUEST = re.compile(r'"(GET|POST|PUT|DELETE|MERGE|PATCH) (\S+) HTTP/[\d.]+" \d+')
-SWEEP = re.compile(r"d-")  # the filter on the list of what is due
+REQUEST = re.compile(r'"(GET|HEAD|POST|PUT|DELETE|MERGE|PATCH) (\S+) HTTP/[\d.]+" \d+')
+LISTS = re.compile(r"\b[dhpf]-")  # the filters on the lists of what is due, held, ordered and expired
+RECEIPT = re.compile(r"/[^/]+/reregister-receipts")
 
 
 def kind(line: str, journal: str, queues: str) -> str | None:
@@ -20,12 +22,16 @@ def kind(line: str, journal: str, queues: str) -> str | None:
     if not (found := REQUEST.search(line)):
         return None
     method, path = found[1], found[2]
+    if path.startswith(f"/{journal}/") and RECEIPT.match(path):
+        return {"PUT": "receipt appends" if "comp=appendblock" in path else "receipts made"}.get(method, "receipt reads")
+    if path.startswith(f"/{journal}/reregistercontrol(") and method == "GET":
+        return "switch reads (some of them the sweep's)"
     if path.startswith(f"/{journal}/"):
         if method == "POST" and "$batch" in path:
-            return "journal transactions"
+            return "table transactions"
         if method == "GET":
-            return None if SWEEP.search(path.partition("filter=")[2]) else "journal reads"
-        return f"journal {method}"
+            return None if LISTS.search(unquote(path.partition("filter=")[2])) else "table reads"
+        return f"table {method}"
     if method == "POST" and path.startswith(f"/{queues}/") and "/messages" in path:
         return f"messages put on {path.split('/')[2]}"
     return None
