@@ -17,7 +17,7 @@ from shared import admission, identity, intake, journal, wording
 from shared.app import App
 from shared.intake import InvalidMessage
 from shared.model import Cause, DeadLetter, Event, Reason, TicketRef
-from shared.ports import Forbidden, Poisoned, Stored, TicketNotFound, Unavailable, Unreadable
+from shared.ports import Forbidden, NewerVersion, Poisoned, Stored, TicketNotFound, Unavailable, Unreadable
 from shared.record import SeenEvent
 
 log = structlog.get_logger()
@@ -75,6 +75,9 @@ async def _taken_off(app: App, message: Poisoned) -> bool:
         if burial is not None and not await _told(app, burial):
             return False
         await app.queue.buried(message)
+    except NewerVersion as later:
+        log.warning("dead-letters.newer-version", request_id=later.request_id, cause=later.cause)
+        return False
     except Unavailable:
         raise
     except Exception as error:

@@ -6,7 +6,7 @@ import structlog
 
 from shared.app import App
 from shared.parallel import together
-from shared.ports import Unavailable, Unreadable
+from shared.ports import NewerVersion, Unavailable, Unreadable
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ async def _accepted_at(app: App, request_id: str) -> datetime | None:
     """Of the request that has been due for longest."""
     try:
         stored, _ = await app.journal.find(request_id)
-    except Unreadable:
+    except (Unreadable, NewerVersion):
         return None
     return stored.record.accepted_at if stored else None
 

@@ -12,7 +12,7 @@ from shared.admission import Admission
 from shared.app import App
 from shared.intake import OPERATOR_SOURCE, InvalidMessage
 from shared.model import Cause, DeadLetter, Event, How, Order, OrderKind, OrderReply, Resolution
-from shared.ports import LARGEST_MESSAGE, Conflict, Stored, Unavailable, Unreadable
+from shared.ports import LARGEST_MESSAGE, Conflict, NewerVersion, Stored, Unavailable, Unreadable
 from shared.record import Record
 
 log = structlog.get_logger()
@@ -33,7 +33,11 @@ async def carry_out(app: App) -> int:
     count = 0
     try:
         for order in await app.orders.waiting(AT_ONCE):
-            reply = await _reply(app, order)
+            try:
+                reply = await _reply(app, order)
+            except NewerVersion as later:
+                log.warning("order.newer-version", order_id=order.id, cause=later.cause)
+                continue
             await app.orders.settled(order, reply)
             log.info("order.settled", order_id=order.id, what=order.what, target=order.target, done=reply.done)
             count += 1

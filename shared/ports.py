@@ -44,6 +44,14 @@ class NotLetIn(Unavailable):
     """Storage does not let our identity do it. It is waited for like an outage: whoever gives the role loses nothing."""
 
 
+class NewerVersion(Unavailable):
+    """A newer version of the app wrote the record, and only that may go on with it: waited for, and never held for broken."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(WaitingFor.STORAGE, "written by a newer version")
+        self.request_id = request_id
+
+
 class Forbidden(Exception):
     """A service refused for want of a permission or a valid token."""
 

@@ -23,6 +23,8 @@ from shared.model import (
 )
 from shared.receipt import Anchor
 
+SCHEMA = 1  # of a record's JSON form; raised with every change to it that an older version would not understand, or would drop
+
 
 class StepName(StrEnum):
     """What a person may read in the status as having happened, in the order of the main job."""

@@ -4,7 +4,7 @@ import structlog
 
 from shared import deadletters, journal
 from shared.app import App
-from shared.ports import Conflict, Unavailable, Unreadable
+from shared.ports import Conflict, NewerVersion, Unavailable, Unreadable
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ async def _forgotten(app: App, request_id: str) -> bool:
         if record is stored.record:
             return False
         await app.journal.commit(record, stored.version)
-    except Conflict:
+    except (Conflict, NewerVersion):
         return False
     except Unreadable as error:
         log.error("retention.unreadable", request_id=request_id, cause=str(error))  # noqa: TRY400 nothing of the record may be in a trace

@@ -10,7 +10,7 @@ import structlog
 from shared import brakes, deadletters, journal, orders, retention
 from shared.app import App
 from shared.model import Switches
-from shared.ports import Conflict, Unavailable, Unreadable
+from shared.ports import Conflict, NewerVersion, Unavailable, Unreadable
 from shared.record import Record
 
 log = structlog.get_logger()
@@ -74,6 +74,8 @@ async def _put_back(app: App, request_ids: Iterable[str], change: Callable[[Reco
     for request_id in request_ids:
         try:
             count += await _put_one_back(app, request_id, change)
+        except NewerVersion as later:
+            log.warning("sweep.newer-version", request_id=request_id, cause=later.cause)
         except Unreadable as error:
             log.error("sweep.unreadable", request_id=request_id, cause=str(error))  # noqa: TRY400 the others go on
             await deadletters.bury_record(app, request_id)

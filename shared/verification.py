@@ -7,13 +7,14 @@ from enum import StrEnum
 
 from shared import identity, receipt, wording
 from shared.app import App
-from shared.model import TicketRef
+from shared.model import Reason, TicketRef
 from shared.parallel import together
-from shared.ports import Forbidden, TicketDesk, TicketNotFound, Unavailable, Unreadable
+from shared.ports import Forbidden, NewerVersion, TicketDesk, TicketNotFound, Unavailable, Unreadable
 from shared.receipt import Anchor, EntryKind, Fault, Finding, Line
 from shared.record import Record
 
 _SYS_ID = re.compile(r"[0-9a-f]{32}")
+_NO_TICKET = "there is no such ticket, or it may not be read"
 
 
 class Witness(StrEnum):
@@ -39,12 +40,21 @@ class Unheard:
 
 
 @dataclass(frozen=True, slots=True)
+class Untold:
+    """A witness that was never told anything: it cannot know, and nobody is held against its silence."""
+
+    witness: Witness
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     request_id: str
     entries: int
     testimonies: tuple[Testimony, ...]
     findings: tuple[Finding, ...]
     unheard: tuple[Unheard, ...]
+    untold: tuple[Untold, ...]
 
     @property
     def holds(self) -> bool:
@@ -59,18 +69,25 @@ async def check(app: App, request_id: str, desk: TicketDesk | None, given: Itera
     whole, (record, unheard) = await together(app.receipts.read(request_id), _record(app, request_id))
     lines = receipt.lines(whole)
     testimonies = [Testimony(Witness.GIVEN, anchor) for anchor in given]
-    tables = app.settings.limits.ticket_tables
-    named = [ref for ref in _in_receipt(lines) if ref.table in tables and identity.ticket_request_id(ref) == request_id]
+    named = [ref for ref in _in_receipt(lines) if identity.ticket_request_id(ref) == request_id]
+    untold: list[Untold] = []
     for ref in dict.fromkeys((*_of_record(record), *named)):
-        anchors, cause = await _on_ticket(desk, ref, request_id)
-        testimonies += [Testimony(Witness.TICKET, anchor) for anchor in anchors]
-        unheard += [Unheard(Witness.TICKET, cause)] if cause else []
+        if ref.table not in app.settings.limits.ticket_tables:
+            untold.append(Untold(Witness.TICKET, "its table is not one of ours, and nothing is written there"))
+            continue
+        match await _on_ticket(desk, ref, request_id):
+            case Unheard() as silent if silent.cause == _NO_TICKET and _was_never_found(record, lines):
+                untold.append(Untold(Witness.TICKET, "it was not found then either, and nothing was written to it"))
+            case Unheard() as silent:
+                unheard.append(silent)
+            case anchors:
+                testimonies += [Testimony(Witness.TICKET, anchor) for anchor in anchors]
     if record is not None and record.receipt is not None:
         testimonies.append(Testimony(Witness.JOURNAL, record.receipt))
     findings = receipt.verify(whole, request_id, [one.anchor for one in testimonies])
     if not whole and not (record is not None and record.is_open and not record.acted_on):
         findings = (Finding(Fault.MISSING), *findings)
-    return Checked(request_id, len(lines), tuple(testimonies), findings, tuple(unheard))
+    return Checked(request_id, len(lines), tuple(testimonies), findings, tuple(unheard), tuple(untold))
 
 
 async def _record(app: App, request_id: str) -> tuple[Record | None, list[Unheard]]:
@@ -78,6 +95,8 @@ async def _record(app: App, request_id: str) -> tuple[Record | None, list[Unhear
         stored, _ = await app.journal.find(request_id)
     except Unreadable as error:
         return None, [Unheard(Witness.JOURNAL, str(error))]
+    except NewerVersion as later:
+        return None, [Unheard(Witness.JOURNAL, later.cause)]
     return (stored.record if stored else None), []
 
 
@@ -95,17 +114,24 @@ def _in_receipt(lines: Iterable[Line]) -> Iterator[TicketRef]:
                     yield TicketRef(system, table, sys_id, number)
 
 
-async def _on_ticket(desk: TicketDesk | None, ref: TicketRef, request_id: str) -> tuple[tuple[Anchor, ...], str | None]:
+def _was_never_found(record: Record | None, lines: Iterable[Line]) -> bool:
+    """Whether journal and receipt agree that the ticket was never there to be told an outcome: neither silences it alone."""
+    outcomes = [line.data.get("reasons") for line in lines if line.kind == EntryKind.OUTCOME]
+    reasons = [] if record is None else [list(record.reasons), *outcomes]
+    return bool(outcomes and reasons) and all(isinstance(one, list) and Reason.TICKET_NOT_FOUND in one for one in reasons)
+
+
+async def _on_ticket(desk: TicketDesk | None, ref: TicketRef, request_id: str) -> tuple[Anchor, ...] | Unheard:
     """The hashes that stand on the ticket; else why it could not be read."""
     if desk is None:
-        return (), "no ticket system is configured"
+        return Unheard(Witness.TICKET, "no ticket system is configured")
     try:
         ticket = await desk.read(ref)
     except TicketNotFound:
-        return (), "there is no such ticket, or it may not be read"
+        return Unheard(Witness.TICKET, _NO_TICKET)
     except (Unavailable, Forbidden) as error:
-        return (), error.cause
-    return wording.told_anchors(ticket.activity, request_id), None
+        return Unheard(Witness.TICKET, error.cause)
+    return wording.told_anchors(ticket.activity, request_id)
 
 
 async def check_all(app: App, request_ids: Iterable[str], given: Iterable[Anchor] = ()) -> tuple[Checked, ...]:

@@ -123,18 +123,24 @@ async def _wake_later(app: App, record: Record) -> None:
 
 
 async def _work(app: App, attempt: Attempt) -> None:
-    """The attempt has ended, or is staged to wait: also when its end could not be written."""
+    """The attempt has ended, or is staged to wait: also when its end could not be written, whatever kept it."""
     try:
         await _work_on(app, attempt)
+    except LeaseLost:
+        raise
     except Unavailable as later:
         if not isinstance(later, NotOnRecord):
             attempt.claim.discard()
         log.warning("attempt.end-later", request_id=attempt.record.id, waiting_for=later.waiting_for, cause=later.cause)
         _wait(app, attempt, later.waiting_for, later.retry_after)
+    except Exception as error:
+        attempt.claim.discard()
+        log.exception("attempt.end-unclassified", request_id=attempt.record.id, error=type(error).__name__)
+        _wait(app, attempt, None, None)
 
 
 async def _work_on(app: App, attempt: Attempt) -> None:
-    """As `_work`; `Unavailable` when the end could not be written."""
+    """As `_work`; whatever is raised kept the end from being written."""
     record = attempt.record
     try:
         async with asyncio.timeout(TURN_SECONDS):

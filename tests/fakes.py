@@ -49,6 +49,7 @@ from shared.ports import (
     Counted,
     Depth,
     Forbidden,
+    NewerVersion,
     PersonNotFound,
     Poisoned,
     Removed,
@@ -95,6 +96,7 @@ class FakeJournal:
         self._events: dict[str, SeenEvent] = {}
         self._scribbled: dict[str, datetime | None] = {}
         self._given_up: set[str] = set()
+        self._newer: set[str] = set()
         self._versions = 0
 
     async def find(self, request_id: str, event_key: str | None = None) -> tuple[Stored | None, SeenEvent | None]:
@@ -146,6 +148,8 @@ class FakeJournal:
 
     def stored(self, request_id: str) -> Stored | None:
         document, version = self._documents.get(request_id, (b"", None))
+        if request_id in self._newer:
+            raise NewerVersion(request_id)
         try:
             return Stored(journal.check(RECORD_JSON.validate_json(document)), version) if version is not None else None
         except (ValidationError, journal.IllegalRecord) as error:
@@ -160,6 +164,10 @@ class FakeJournal:
         """Somebody else writes to the journal what is no record; its place in the due list stays."""
         self._scribbled[request_id] = self.due_times().get(request_id)
         self._documents[request_id] = text.encode(), 0
+
+    def written_by_newer(self, request_id: str, newer: bool = True) -> None:
+        """A newer version of the app writes the record; or it runs again, for which that is none."""
+        (self._newer.add if newer else self._newer.discard)(request_id)
 
     def forget(self, request_id: str) -> None:
         """Somebody else deletes a record."""

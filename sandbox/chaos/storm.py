@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
@@ -23,6 +23,10 @@ from sandbox.processes import Child
 from sandbox.stack import QUEUES, Remote, Stack
 
 SIGNED_FOR = 240  # seconds, with room for the clocks
+
+
+def _signed_lately(asked: Asked) -> bool:
+    return time.time() - int(asked.headers["webhook-timestamp"]) < SIGNED_FOR
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Storm:
 
     def __post_init__(self) -> None:
         self.webhook.heard = self.heard
-        self._delivered: deque[tuple[float, Asked]] = deque()
+        self._delivered: list[Asked] = []
         self._requests: dict[str, asyncio.Future[str]] = {}
         self._newcomers: set[asyncio.Task[None]] = set()
 
@@ -66,7 +70,7 @@ class Storm:
         ticket = json.loads(asked.body)["data"]["sys_id"]
         told = json.loads(body) if status in (200, 202) else {}
         self.answers.append(Answer(ticket, status, told.get("id")))
-        self._delivered.append((time.monotonic(), asked))
+        self._delivered.append(asked)
         if told and not (request := self.request_of(ticket)).done():
             request.set_result(told["id"])
 
@@ -158,12 +162,11 @@ class Storm:
         random = self.random("events")
         while True:
             await asyncio.sleep(random.uniform(*self.tempo.copied_every))
-            while self._delivered and time.monotonic() - self._delivered[0][0] > SIGNED_FOR:
-                self._delivered.popleft()
-            if self._delivered and self.webhook.upstream:
-                _, asked = random.choice(self._delivered)
-                if await self.webhook.repeat(asked):
-                    self.copies["webhook events"] += 1
+            self._delivered = [asked for asked in self._delivered if _signed_lately(asked)]
+            if not (self._delivered and self.webhook.upstream):
+                continue
+            if await self.webhook.repeat(random.choice(self._delivered)):
+                self.copies["webhook events"] += 1
 
     async def _copies(self) -> None:
         """A message that waits on the requests queue is there once more, and comes sooner or later than it would."""

@@ -55,6 +55,11 @@ def unreadable(request_id: str) -> Document:
     return {"id": request_id, "status": "unreadable"}
 
 
+def newer(request_id: str) -> Document:
+    """Left to the newer version of the app that wrote it."""
+    return {"id": request_id, "status": "newer-version"}
+
+
 def simulation(made: Simulation) -> Document:
     asked = [(one.rule, one.reason, "refuses" if one.refuses else "passes", one.fact) for one in made.verdicts]
     skipped = [(rule, None, "not asked", one.why) for one in made.not_asked for rule in one.rules]
@@ -101,7 +106,9 @@ def verified(checked: Iterable[Checked]) -> Document:
 
 
 def _checked(one: Checked) -> Document:
-    """`anchors` are what the receipt was held against, and who knew it; `unheard` who should know and could not be asked."""
+    """`anchors` are what the receipt was held against, and who knew it; `unheard` who should know and could not be asked;
+    `untold` who cannot know.
+    """
     return {
         "id": one.request_id,
         "holds": one.holds,
@@ -114,6 +121,7 @@ def _checked(one: Checked) -> Document:
             for found in one.findings
         ],
         "unheard": [{"from": silent.witness, "cause": silent.cause} for silent in one.unheard],
+        "untold": [{"from": silent.witness, "cause": silent.cause} for silent in one.untold],
     }
 
 

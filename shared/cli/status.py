@@ -12,7 +12,7 @@ from shared.cli import documents, tables
 from shared.cli.documents import Document
 from shared.cli.running import AsJson, NotSo, Report, SettingsFile, run
 from shared.parallel import together
-from shared.ports import Unreadable
+from shared.ports import NewerVersion, Unreadable
 
 SHOWN_REQUESTS = 200
 FAR = timedelta(days=3650)
@@ -60,6 +60,8 @@ async def _entry(app: App, request_id: str) -> Document | None:
         stored, _ = await app.journal.find(request_id)
     except Unreadable:
         return documents.unreadable(request_id)
+    except NewerVersion:
+        return documents.newer(request_id)
     return documents.request(stored.record) if stored and journal.has_something_left(stored.record) else None
 
 

@@ -122,8 +122,8 @@ def verified(document: Document) -> Shown:
     rows = [(one["id"], "holds" if one["holds"] else "DOES NOT HOLD", one["entries"], _witnesses(one)) for one in receipts]
     yield _table((Column("request", no_wrap=True), "receipt", "entries", "held against"), rows)
     for one in receipts:
-        for objection in _objections(one):
-            yield _sentence(f"{one['id']}: {objection}.")
+        for remark in _remarks(one):
+            yield _sentence(f"{one['id']}: {remark}.")
     if inside := [one for one in receipts if all(said["from"] == Witness.JOURNAL for said in one["anchors"])]:
         yield _sentence(f"Without an anchor from outside our own storage: {len(inside)} of {len(receipts)}.")
     good = all(one["holds"] for one in receipts)
@@ -134,12 +134,14 @@ def _witnesses(one: Document) -> str:
     return ", ".join(dict.fromkeys(said["from"] for said in one["anchors"])) or "nothing"
 
 
-def _objections(one: Document) -> Iterator[str]:
+def _remarks(one: Document) -> Iterator[str]:
     for found in one["findings"]:
         where = f", line {found['line']}" if found["line"] else f", anchor {found['anchor']}" if found["anchor"] else ""
         yield f"{found['fault']}{where}"
     for silent in one["unheard"]:
         yield f"the {silent['from']} could not be asked ({silent['cause']})"
+    for silent in one["untold"]:
+        yield f"the {silent['from']} is no anchor ({silent['cause']})"
 
 
 def _letter_row(letter: Document) -> tuple[str, ...]:

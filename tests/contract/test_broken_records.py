@@ -9,7 +9,9 @@ from datetime import datetime
 import pytest
 
 from shared.adapters.tables import TableJournal
-from shared.ports import Journal, Unreadable
+from shared.model import WaitingFor
+from shared.ports import Journal, NewerVersion, Unreadable
+from shared.record import SCHEMA
 from tests.calls import Calls
 from tests.contract.stores import FailingStorage, on_a_table, spoil, table
 from tests.fakes import FakeJournal
@@ -23,10 +25,11 @@ type Scribble = Callable[[str, str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class World:
-    """A journal, and somebody else who writes to a request's record."""
+    """A journal, somebody else who writes to a request's record, and a newer version of the app that does."""
 
     journal: Journal
     scribble: Scribble
+    renew: Callable[[str], Awaitable[None]]
 
 
 class BrokenRecordsContract:
@@ -57,6 +60,14 @@ class BrokenRecordsContract:
         await world.journal.commit(replace(RECORD, put_back_at=build.after(minutes=1)), stored.version)
         assert await world.journal.due(FAR, 10) == (RECORD.id,)
 
+    async def test_what_a_newer_version_wrote_is_waited_for_and_stays_due(self, world: World) -> None:
+        await world.journal.commit(RECORD, None)
+        await world.renew(RECORD.id)
+        with pytest.raises(NewerVersion, match="written by a newer version") as later:
+            await world.journal.find(RECORD.id)
+        assert later.value.waiting_for is WaitingFor.STORAGE
+        assert await world.journal.due(FAR, 10) == (RECORD.id,)
+
     async def test_a_record_that_can_be_read_remains_too(self, world: World) -> None:
         await world.journal.commit(RECORD, None)
         assert json.loads(await world.journal.remains(RECORD.id))["id"] == RECORD.id
@@ -70,7 +81,10 @@ class TestFakeJournal(BrokenRecordsContract):
         async def scribble(request_id: str, text: str) -> None:
             fake.scribble(request_id, text)
 
-        return World(fake, scribble)
+        async def renew(request_id: str) -> None:
+            fake.written_by_newer(request_id)
+
+        return World(fake, scribble, renew)
 
 
 # ---- on Azure tables
@@ -91,7 +105,33 @@ class TestTableJournal(BrokenRecordsContract):
             rest = {name: None for name in row if name.startswith("document")}
             await spoil(journal, f"r-{request_id}", **rest | {"document0": text})
 
-        return World(journal, scribble)
+        async def renew(request_id: str) -> None:
+            """As its own document may be understood by it alone."""
+            await spoil(journal, f"r-{request_id}", schema=SCHEMA + 1, document0='{"status": "adjourned"}')
+
+        return World(journal, scribble, renew)
+
+
+async def test_a_record_from_before_there_were_schemas_is_of_the_first(journal: TableJournal) -> None:
+    await journal.commit(RECORD, None)
+    await spoil(journal, f"r-{RECORD.id}", schema=None)
+    stored, _ = await journal.find(RECORD.id)
+    assert stored is not None
+    assert stored.record == RECORD
+
+
+@pytest.mark.parametrize("schema", [0, "2", 2.5, True])
+async def test_a_schema_that_is_none_is_no_newer_one(journal: TableJournal, schema: object) -> None:
+    await journal.commit(RECORD, None)
+    await spoil(journal, f"r-{RECORD.id}", schema=schema)
+    with pytest.raises(Unreadable):
+        await journal.find(RECORD.id)
+
+
+async def test_who_gives_up_a_record_leaves_its_schema(journal: TableJournal) -> None:
+    await journal.commit(RECORD, None)
+    await journal.give_up(RECORD.id)
+    assert (await journal._partition.row(f"r-{RECORD.id}"))["schema"] == SCHEMA
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from sandbox.people import ADELE, JONI
 from shared import cli, journal, receipt, wiring
 from shared.adapters import telemetry
 from shared.app import App
-from shared.model import SwitchName, WaitingFor
+from shared.model import Outcome, Reason, Status, SwitchName, WaitingFor
 from shared.ports import Forbidden, NotLetIn, TicketNotFound, Unavailable
 from shared.receipt import Entry, EntryKind, Tail
 from tests.unit import build
+from tests.unit.test_deadletters import event_text
 from tests.unit.world import World
 from tests.virtual_time import VirtualTimeLoop
 
@@ -135,6 +136,15 @@ def test_who_is_held_is_shown_with_those_who_are_due_and_each_once(operator: Ope
             runner.run(world.journal.commit(record, None))
     shown = {one["id"][0]: one["waitingFor"] for one in operator.asks("status")["requests"]}
     assert shown == {"1": "paused", "2": "breaker", "3": "paused", "4": None}
+
+
+def test_what_a_newer_version_wrote_is_shown_as_such_with_the_others(operator: Operator) -> None:
+    for number in (1, 2):
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(operator.world.journal.commit(build.record(id=f"{number:032x}"), None))
+    operator.world.journal.written_by_newer(f"{1:032x}")
+    assert {one["status"] for one in operator.asks("status")["requests"]} == {"newer-version", "accepted"}
+    assert "newer-version" in operator.types("status").stdout
 
 
 # ---- simulate
@@ -260,6 +270,76 @@ def test_a_ticket_that_cannot_be_read_is_named(operator: Operator, ended: str, e
     (one,) = operator.asks("verify", ended, status=3)["receipts"]
     assert (one["holds"], [silent["from"] for silent in one["unheard"]]) == (False, ["ticket"])
     assert "the ticket could not be asked" in " ".join(operator.types("verify", ended).stdout.split())
+
+
+def never_found(operator: Operator) -> str:
+    """The id of a request whose ticket's number was mistyped."""
+    operator.world.calls.fail("desk.read", TicketNotFound(), times=None)
+    asyncio.run(operator.world.ended())
+    assert operator.world.outcome == ("refused", "ticket-not-found")
+    return operator.world.record.id
+
+
+def test_a_ticket_that_there_never_was_is_no_anchor_and_the_others_are_enough(operator: Operator) -> None:
+    (one,) = operator.asks("verify", never_found(operator))["receipts"]
+    assert (one["holds"], one["unheard"], [said["from"] for said in one["anchors"]]) == (True, [], ["journal"])
+    assert [silent["from"] for silent in one["untold"]] == ["ticket"]
+    assert "the ticket is no anchor (it was not found then" in " ".join(operator.types("verify", "--all").stdout.split())
+
+
+def test_a_ticket_that_was_told_is_not_silenced_by_the_journal(operator: Operator, ended: str) -> None:
+    """Nor by a receipt that goes on to say so: what was told before stands there."""
+    world, refused = operator.world, Outcome.REFUSED
+    world.calls.fail("desk.read", TicketNotFound(), times=None)
+    silencing = replace(world.record, outcome=refused, status=Status(refused), reasons=(Reason.TICKET_NOT_FOUND,))
+    world.journal.spoil(silencing)
+    (one,) = operator.asks("verify", ended, status=3)["receipts"]
+    assert ([silent["from"] for silent in one["unheard"]], one["untold"]) == (["ticket"], [])
+    blob = world.receipts.blob(ended)
+    entry = Entry("", 2, EntryKind.OUTCOME, {"reasons": ["ticket-not-found"]})
+    more, tail = receipt.chain(ended, receipt.tail_of(blob), [entry])
+    world.receipts.put(ended, blob + b"".join(more))
+    world.journal.spoil(replace(silencing, receipt=tail.anchor))
+    (one,) = operator.asks("verify", ended, status=3)["receipts"]
+    assert ([silent["from"] for silent in one["unheard"]], one["untold"]) == (["ticket"], [])
+
+
+@pytest.mark.parametrize("reasons", [None, "ticket-not-found", [["ticket-not-found"]], {"ticket-not-found": 1}])
+def test_a_receipt_that_does_not_say_why_silences_no_ticket(operator: Operator, reasons: object) -> None:
+    request_id = never_found(operator)
+    entry = Entry("", 1, EntryKind.OUTCOME, {"reasons": reasons})
+    forged, tail = receipt.chain(request_id, Tail(), [entry])
+    operator.world.receipts.put(request_id, b"".join(forged))
+    operator.world.journal.spoil(replace(operator.world.record, receipt=tail.anchor))
+    (one,) = operator.asks("verify", request_id, status=3)["receipts"]
+    assert [silent["from"] for silent in one["unheard"]] == ["ticket"]
+
+
+def test_a_receipt_alone_silences_no_ticket(operator: Operator) -> None:
+    request_id = never_found(operator)
+    operator.world.journal._documents.clear()
+    (one,) = operator.asks("verify", request_id, status=3)["receipts"]
+    assert [silent["from"] for silent in one["unheard"]] == ["ticket"]
+
+
+def test_a_ticket_that_is_found_testifies_whatever_journal_and_receipt_say_of_it(operator: Operator) -> None:
+    request_id = never_found(operator)
+    operator.world.calls.heal()
+    told = "f" * 64
+    operator.world.ticket.work_notes.append(f"[{request_id}#1 outcome] Outcome: done, reason: removed.\nReceipt: {told}")
+    (one,) = operator.asks("verify", request_id, status=1)["receipts"]
+    assert [(finding["fault"], finding["anchor"]) for finding in one["findings"]] == [("truncated", told)]
+
+
+def test_a_ticket_of_a_table_that_is_not_ours_is_not_read_and_no_anchor(operator: Operator) -> None:
+    world = operator.world
+    ticket = {"system": "servicenow", "table": "incident", "sysId": build.REF.sys_id, "number": build.REF.number}
+    world.queue.insert(event_text(world, ticket=ticket))
+    asyncio.run(world.settle())
+    assert (world.record.outcome, world.calls.count("desk.read")) == ("refused", 0)
+    (one,) = operator.asks("verify", world.record.id)["receipts"]
+    assert (one["holds"], one["unheard"], [silent["from"] for silent in one["untold"]]) == (True, [], ["ticket"])
+    assert world.calls.count("desk.read") == 0
 
 
 def test_a_ticket_without_a_ticket_system_is_named(operator: Operator, ended: str) -> None:

@@ -161,6 +161,11 @@ def test_an_edited_entry_is_no_anchor_whatever_hash_it_bears() -> None:
     assert faults(altered(made[0], sealed=False, attempt=7), known) == [(Fault.EDITED, 1), (Fault.TRUNCATED, None)]
 
 
+def test_one_anchor_that_holds_says_nothing_of_the_others() -> None:
+    made, gone = receipt(4)[:2], anchor(receipt(4)[3])
+    assert verify(b"".join(made), REQUEST, [anchor(made[0]), gone]) == (Finding(Fault.TRUNCATED, anchor=gone),)
+
+
 @pytest.mark.parametrize("left", [0, 1, 3])
 def test_a_truncation_before_the_anchor_is_found(left: int) -> None:
     made = receipt(4)
@@ -212,6 +217,12 @@ def test_a_line_that_is_no_entry_is_torn(line: bytes) -> None:
     made = receipt(3)
     made[1] = line
     assert faults(b"".join(made)) == [(Fault.TORN, 2)]
+
+
+def test_what_is_wrong_after_a_torn_line_is_found_too() -> None:
+    made = receipt(4)
+    made[1], made[3] = b"?\n", altered(made[3], sealed=False, attempt=7)
+    assert faults(b"".join(made)) == [(Fault.TORN, 2), (Fault.EDITED, 4)]
 
 
 def test_a_line_that_is_cut_off_is_torn() -> None:

@@ -286,6 +286,33 @@ class TestWithoutAName:
         await world.settle()
         assert world.outcome == ("done", "removed")
 
+    @pytest.mark.parametrize("call", ["receipts.append", "journal.commit"])
+    async def test_one_while_the_end_is_written_waits_and_is_a_try(self, world: World, call: str) -> None:
+        world.calls.fail("directory.person", Forbidden(WaitingFor.GRAPH, "403"), times=None)
+        gate = world.calls.hold("directory.person")
+        await world.webhook()
+        worker = asyncio.create_task(world.work())
+        await gate.reached.wait()
+        world.calls.fail(call, RuntimeError("a bug"))
+        gate.opened.set()
+        await worker
+        assert (world.record.status, world.record.waiting_for, world.record.tries) == ("waiting", None, 1)
+        assert world.queue.aside == []
+        await world.settle()
+        assert world.outcome == ("failed", "graph-forbidden")
+
+    async def test_one_that_stays_while_the_end_is_written_is_waited_for_and_never_circles(self, world: World) -> None:
+        world.calls.fail("desk.read", RuntimeError("a bug"), times=None)
+        world.calls.fail("receipts.append", RuntimeError("a bug"), times=None)
+        await world.webhook()
+        await world.pass_by(hours=5)
+        assert world.record.status == "waiting"
+        assert 5 < world.record.tries < 60
+        assert world.queue.aside == []
+        world.calls.heal()
+        await world.settle()
+        assert world.outcome == ("failed", "internal-error")
+
     async def test_a_worker_that_dies_every_time_is_five_tries_too(self, world: World) -> None:
         world.calls.fail("desk.read", Killed(), times=None)
         await world.webhook()

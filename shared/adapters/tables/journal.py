@@ -2,7 +2,7 @@
 
 One partition, so that a record, the event that changed it and its places in lists are written together or not at all:
 
-* `r-<request id>`: the record as a JSON document and its rows in lists (`listed`).
+* `r-<request id>`: the record as a JSON document, the `schema` of that, and its rows in lists (`listed`).
 * `e-<event key>`: one delivery that was taken in.
 * `d-<time>-<request id>`: the due list, in order of time; ten seconds coarse, so that most writes leave it alone.
 * `h-<switch>-<time>-<request id>`: the requests that are held, in order of time.
@@ -24,8 +24,8 @@ from shared.adapters.tables import documents
 from shared.adapters.tables.partition import Partition
 from shared.model import WaitingFor
 from shared.parallel import together
-from shared.ports import Conflict, Stored, Unreadable
-from shared.record import RECORD_JSON, Record, SeenEvent
+from shared.ports import Conflict, NewerVersion, Stored, Unreadable
+from shared.record import RECORD_JSON, SCHEMA, Record, SeenEvent
 
 TABLE = "reregisterjournal"
 _COARSE_SECONDS = 10
@@ -56,7 +56,8 @@ class TableJournal:
         listed, partition = _lists(record), self._partition
         document = documents.chunks(RECORD_JSON.dump_json(record, exclude_defaults=True))
         etag = before.etag if before else None
-        operations = [partition.put(f"r-{record.id}", etag, listed=" ".join(sorted(listed)), status=record.status, **document)]
+        row = {"schema": SCHEMA, "listed": " ".join(sorted(listed)), "status": record.status, **document}
+        operations = [partition.put(f"r-{record.id}", etag, **row)]
         if seen is not None:
             operations.append(partition.put(f"e-{seen.key}", None, **_event(seen)))
         was_listed = before.listed if before else frozenset()
@@ -120,6 +121,8 @@ async def _nothing() -> None:
 
 def _stored(row: Any) -> Stored:
     """The record, if it can be true: one that somebody else has written to is left to a human, and nothing is done meanwhile."""
+    if _schema(row) > SCHEMA:
+        raise NewerVersion(str(row["RowKey"]).removeprefix("r-"))
     try:
         record = journal.check(RECORD_JSON.validate_json(documents.joined(row)))
         version = Version(row.metadata["etag"], frozenset(str.split(row["listed"])))
@@ -128,6 +131,14 @@ def _stored(row: Any) -> Stored:
     if row["RowKey"] != f"r-{record.id}":
         raise Unreadable(f"the record {row['RowKey']} is another request's")
     return Stored(record, version)
+
+
+def _schema(row: Any) -> int:
+    """Which version wrote the record; the first did not say so yet."""
+    schema = row.get("schema", 1)
+    if type(schema) is not int or schema < 1:
+        raise Unreadable(f"the record {row['RowKey']} contradicts itself")
+    return schema
 
 
 def _event(seen: SeenEvent) -> dict[str, Any]:
