@@ -194,8 +194,8 @@ def _at(call: Document) -> datetime:
 
 
 def _asked(call: Document) -> str:
-    """A call of Graph's log, without API version and query; of an id only the beginning."""
-    path = re.sub(r"^/(v1\.0|beta)/|\?.*", "", unquote(call["path"]))
+    """A call of Graph's log, without API version, namespace and query; of an id only the beginning."""
+    path = re.sub(r"^/(v1\.0|beta)/|(?<=/)graph\.|\?.*", "", unquote(call["path"]))
     path = re.sub(r"^users/[^/]*/(authentication/)?|^roleManagement/directory/|^identityGovernance/privilegedAccess/", "", path)
     return f"{call['method']} {re.sub(r'([0-9a-f]{8})-[0-9a-f-]{27}', r'\1', path)}: {call['status']}"
 

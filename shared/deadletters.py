@@ -17,7 +17,7 @@ from shared import admission, identity, intake, journal, wording
 from shared.app import App
 from shared.intake import InvalidMessage
 from shared.model import Cause, DeadLetter, Event, Reason, TicketRef
-from shared.ports import Forbidden, NewerVersion, Poisoned, Stored, TicketNotFound, Unavailable, Unreadable
+from shared.ports import LARGEST_MESSAGE, Forbidden, NewerVersion, Poisoned, Stored, TicketNotFound, Unavailable, Unreadable
 from shared.record import SeenEvent
 
 log = structlog.get_logger()
@@ -54,17 +54,19 @@ async def bury(app: App) -> int:
 
 
 async def bury_record(app: App, request_id: str) -> None:
-    """A record that contradicts itself is a dead letter, and its request no longer due: only a human can go on with it."""
+    """A record that contradicts itself is a dead letter, and its request no longer due: only a human can go on with it.
+
+    The message that it kept is put aside, so that its ticket is told from there: the sweep waits for no ticket system.
+    """
     remains = await app.journal.remains(request_id)
-    text = _message_in(remains, request_id)
-    if text is None:
-        text = remains[:KEPT_OF_A_RECORD]
-        event, letter_id = None, identity.dead_letter_id(request_id, text)
-    else:
-        event, letter_id = intake.message_event(text).event, identity.dead_letter_id(text)
+    if (message := _message_in(remains, request_id)) is not None:
+        await app.queue.put_aside(message)
+        await _give_up(app, request_id)
+        return
+    text = remains[:KEPT_OF_A_RECORD]
+    letter_id = identity.dead_letter_id(request_id, text)
     try:
-        known = await app.letters.find(letter_id)
-        await _told(app, _broken(letter_id, text, known.first_seen if known else app.clock.now(), request_id, event))
+        await _told(app, _broken(letter_id, text, app.clock.now(), request_id, None))
     except Unreadable as error:
         log.error("dead-letters.unreadable", request_id=request_id, cause=str(error))  # noqa: TRY400 the sweep goes on
 
@@ -137,11 +139,11 @@ def _broken(letter_id: str, text: str, at: datetime, request_id: str, event: Eve
 
 
 def _message_in(remains: str, request_id: str) -> str | None:
-    """The message that a broken record kept, if it is one for this request."""
+    """The message that a broken record kept, if it is one for this request, and no larger than messages are."""
     try:
         text = json.loads(remains)["message"]
         if isinstance(text, str) and identity.request_id(intake.message_event(text).event) == request_id:
-            return text
+            return text if len(text.encode()) <= LARGEST_MESSAGE else None
     except (ValueError, TypeError, LookupError, RecursionError, InvalidMessage):
         pass
     return None

@@ -335,10 +335,17 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
+    """What became of a dead letter, `at` by our own clock. `order_id`: by which the order is recognised when it is repeated."""
+
     how: How
     by: str
     why: str
     at: datetime
+    order_id: str = ""
+
+    def repeats(self, other: "Resolution | None") -> bool:
+        """Whether both are the same order's."""
+        return other is not None and (self.how, self.order_id) == (other.how, other.order_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 An order may be carried out again by whoever comes after a crash: what it opened bears its name, and is not opened twice.
 """
 
+import contextlib
 from dataclasses import replace
 
 import structlog
@@ -63,11 +64,15 @@ async def _reply(app: App, order: Order) -> OrderReply:
 
 
 async def _discard(app: App, order: Order) -> tuple[str, str | None]:
-    letter = await _letter(app, order, How.DISCARDED)
-    if letter is None:
-        raise _CannotBe("There is no such dead letter.")
-    await app.letters.resolved(letter.id, _resolution(order, How.DISCARDED))
-    return "It is discarded.", letter.request_id
+    request_id = None
+    with contextlib.suppress(Unreadable):  # what nobody can read is discarded all the same
+        letter = await _letter(app, order, How.DISCARDED)
+        if letter is None:
+            raise _CannotBe("There is no such dead letter.")
+        request_id = letter.request_id
+    if not await app.letters.resolved(order.target, _resolution(app, order, How.DISCARDED)):
+        raise _CannotBe("Something else was done about it meanwhile.", request_id)
+    return "It is discarded.", request_id
 
 
 async def _reopen(app: App, order: Order) -> tuple[str, str | None]:
@@ -81,22 +86,24 @@ async def _reopen(app: App, order: Order) -> tuple[str, str | None]:
     if event is not None:
         await _refuse_if_used(app, event, request_id)
     record = await _opened(app, order, request_id, event, letter)
-    if letter is not None:
-        await app.letters.resolved(letter.id, _resolution(order, How.REOPENED))
+    said = f"Attempt {record.attempt} was opened."
+    if letter is not None and not await app.letters.resolved(letter.id, _resolution(app, order, How.REOPENED)):
+        said += " Something else was done about the dead letter meanwhile."
     await _wake(app, record)
-    return f"Attempt {record.attempt} was opened.", record.id
+    return said, record.id
 
 
 async def _letter(app: App, order: Order, how: How) -> DeadLetter | None:
     """The dead letter that is meant, which nothing else was done about."""
     letter = await app.letters.find(order.target) if identity.is_dead_letter_id(order.target) else None
-    if letter and letter.resolution and letter.resolution != _resolution(order, how):
+    if letter and letter.resolution and not _resolution(app, order, how).repeats(letter.resolution):
         raise _CannotBe(f"It is {letter.resolution.how} already.", letter.request_id)
     return letter
 
 
-def _resolution(order: Order, how: How) -> Resolution:
-    return Resolution(how, order.by, order.why, order.at)
+def _resolution(app: App, order: Order, how: How) -> Resolution:
+    """As of now: what the order says of its time is its writer's word."""
+    return Resolution(how, order.by, order.why, app.clock.now(), order.id)
 
 
 def _event_in(letter: DeadLetter) -> Event | None:
@@ -122,6 +129,8 @@ async def _opened(app: App, order: Order, request_id: str, event: Event | None, 
     conflicts = 0
     while True:
         stored, seen = await app.journal.find(request_id, identity.event_key(operators))
+        if seen is not None and seen.request_id != request_id:
+            raise _CannotBe("An order of this name was for another request: order it anew.")
         if stored is not None and (seen is not None or stored.record.reopened_by == order.id):
             return stored.record
         if stored is not None:

@@ -221,7 +221,9 @@ class DeadLetters(Protocol):
         ...
 
     async def resolved(self, letter_id: str, resolution: Resolution) -> bool:
-        """The letter is resolved so; False when there is none, or it was resolved otherwise, and then nothing is changed."""
+        """The letter is resolved so, by this order; False when there is none, or it was resolved otherwise, and then nothing is
+        changed. One that is `Unreadable` gives way to a letter with what stands there.
+        """
         ...
 
     async def find(self, letter_id: str) -> DeadLetter | None:
@@ -298,7 +300,7 @@ class Orders(Protocol):
         ...
 
     async def waiting(self, limit: int) -> tuple[Order, ...]:
-        """Orders that wait, oldest first. What cannot be understood is nobody's order."""
+        """Orders that wait, oldest first. What cannot be understood is nobody's order: it has a reply, and waits no longer."""
         ...
 
     async def settled(self, order: Order, reply: OrderReply) -> None:

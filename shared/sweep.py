@@ -85,7 +85,10 @@ async def _put_back(app: App, request_ids: Iterable[str], change: Callable[[Reco
 async def _put_one_back(app: App, request_id: str, change: Callable[[Record], Record]) -> bool:
     """Journaled first: whoever dies in between leaves a request that is due again, and of many sweeps one puts it there."""
     stored, _ = await app.journal.find(request_id)
-    if stored is None or stored.record.message is None:
+    if stored is None:  # somebody has deleted it
+        await app.journal.give_up(request_id)
+        return False
+    if stored.record.message is None:
         return False
     record = change(stored.record)
     if record is stored.record:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,6 +14,10 @@ from shared.ports import Unavailable
 
 class Killed(BaseException):
     """The process of this worker is gone; whatever it would do next does not happen."""
+
+
+class Endless(BaseException):
+    """More calls were made than any story needs: somebody goes on for ever, and nobody may make the best of that."""
 
 
 @dataclass
@@ -54,10 +59,11 @@ class Gate:
 
 
 class Calls:
-    """The port calls of one world, in order. A call is named `port.method`; it takes time, as a real one."""
+    """The port calls of one world, in order, `most` of them. A call is named `port.method`; it takes time, as a real one."""
 
-    def __init__(self, usual_seconds: float = 0.01) -> None:
+    def __init__(self, usual_seconds: float = 0.01, most: int = 20_000) -> None:
         self.usual_seconds = usual_seconds
+        self.most = most
         self.log: list[tuple[str, tuple[Any, ...]]] = []
         self.listeners: list[Callable[[str, tuple[Any, ...]], None]] = []
         self.faults: list[Fault] = []
@@ -105,6 +111,8 @@ class Calls:
     @contextlib.asynccontextmanager
     async def __call__(self, name: str, *arguments: Any) -> AsyncIterator[None]:
         self._live()
+        if len(self.log) >= self.most:
+            raise Endless(f"{self.most} calls: {Counter(self.names()).most_common(8)}")
         self.log.append((name, arguments))
         number = len(self.log)
         self._may_die(number, after=False)

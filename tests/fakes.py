@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import functools
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -87,6 +88,12 @@ REPLY_JSON: TypeAdapter[OrderReply] = TypeAdapter(OrderReply)
 SWITCH_JSON: TypeAdapter[Switch] = TypeAdapter(Switch)
 
 
+@functools.lru_cache(1024)
+def _record(document: bytes) -> Record:
+    """What stands there; the same document is read again and again."""
+    return RECORD_JSON.validate_json(document)
+
+
 class FakeJournal:
     """Documents with versions; what is read was JSON in between, as in a store."""
 
@@ -151,7 +158,7 @@ class FakeJournal:
         if request_id in self._newer:
             raise NewerVersion(request_id)
         try:
-            return Stored(journal.check(RECORD_JSON.validate_json(document)), version) if version is not None else None
+            return Stored(journal.check(_record(document)), version) if version is not None else None
         except (ValidationError, journal.IllegalRecord) as error:
             raise Unreadable(str(error)) from error
 
@@ -176,7 +183,7 @@ class FakeJournal:
     def records(self) -> list[Record]:
         """All that are records."""
         documents = {name: document for name, (document, _) in self._documents.items() if name not in self._scribbled}
-        return [RECORD_JSON.validate_json(document) for document in documents.values()]
+        return [_record(document) for document in documents.values()]
 
     def due_times(self) -> dict[str, datetime]:
         """When each request is due that is."""
@@ -256,8 +263,8 @@ class FakeDeadLetters:
     async def resolved(self, letter_id: str, resolution: Resolution) -> bool:
         async with self._calls("letters.resolved", letter_id, resolution):
             known = self._letter(letter_id)
-            if known is None or known.resolution not in (None, resolution):
-                return False
+            if known is None or known.resolution is not None:
+                return known is not None and resolution.repeats(known.resolution)
             self._documents[letter_id] = LETTER_JSON.dump_json(replace(known, resolution=resolution))
             return True
 
@@ -316,6 +323,12 @@ class FakeOrders:
     def put(self, order: Order) -> None:
         """Somebody has given it."""
         self._orders.setdefault(order.id, ORDER_JSON.dump_json(replace(order, at=order.at.astimezone(UTC))))
+
+    def repeat(self, order: Order) -> None:
+        """Somebody else gives an order under the name of an earlier one."""
+        self._orders.pop(order.id)
+        self._replies.pop(order.id)
+        self.put(order)
 
     def orders(self) -> tuple[Order, ...]:
         """Those that wait, oldest first."""

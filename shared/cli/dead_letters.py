@@ -122,13 +122,15 @@ def _order(
 
     async def use(app: App) -> Report:
         targets = [letter.id for letter in await app.letters.listed(SHOWN)] if ids is None else list(dict.fromkeys(ids))
+        complete = ids is not None or len(targets) < SHOWN
         now = app.clock.now()
         orders = [Order(uuid.uuid4().hex, what, target, who, reason, now) for target in targets]
         for order in orders:
             await app.orders.give(order)
         replies = await _replies(app, orders) if wait else [None for _ in orders]
         done = all(reply.done if reply else not wait for reply in replies)
-        return Report(documents.orders(zip(orders, replies, strict=True)), tables.orders, 0 if done else 1)
+        document = documents.orders(zip(orders, replies, strict=True), complete=complete)
+        return Report(document, tables.orders, 0 if done and complete else 1)
 
     run(context, settings, as_json, use)
 

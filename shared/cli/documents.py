@@ -97,8 +97,9 @@ def dead_letter(letter: DeadLetter) -> Document:
     return {**_letter(letter), "text": letter.text}
 
 
-def orders(given: Iterable[tuple[Order, OrderReply | None]]) -> Document:
-    return {"orders": [_order(order, reply) for order, reply in given]}
+def orders(given: Iterable[tuple[Order, OrderReply | None]], *, complete: bool) -> Document:
+    """`complete`: these are all that were meant."""
+    return {"orders": [_order(order, reply) for order, reply in given], "complete": complete}
 
 
 def verified(checked: Iterable[Checked]) -> Document:

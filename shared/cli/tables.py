@@ -112,6 +112,8 @@ def orders(document: Document) -> Shown:
     answers = {True: "yes", False: "no", None: "not yet"}
     rows = [(one["what"], one["target"], answers[one["done"]], one["said"], one["requestId"] or "") for one in given]
     yield _table(("order", "of", "done", "", "request"), rows)
+    if not document["complete"]:
+        yield _sentence(f"There may be more: {len(given)} are ordered.")
 
 
 def verified(document: Document) -> Shown:

@@ -20,7 +20,7 @@ from tests.unit import build
 type Make = Callable[[], DeadLetters]
 
 LONG = 65_536  # bytes, the most that a message has
-DONE = Resolution(How.DISCARDED, "patti@desk", "nothing to be done", build.after(hours=1))
+DONE = Resolution(How.DISCARDED, "patti@desk", "nothing to be done", build.after(hours=1), "0" * 32)
 
 
 def a_letter(number: int = 1, **changes: Any) -> DeadLetter:
@@ -66,13 +66,20 @@ class DeadLettersContract:
 
     async def test_it_is_done_once_and_by_whoever_was_first(self, make: Make) -> None:
         await make().keep(a_letter())
-        resolutions = [replace(DONE, by=f"somebody-{number}") for number in range(8)]
+        resolutions = [replace(DONE, by=f"somebody-{number}", order_id=f"{number + 1:032x}") for number in range(8)]
         done = await asyncio.gather(*(make().resolved(a_letter().id, one) for one in resolutions))
         assert sum(done) == 1
         winner = resolutions[done.index(True)]
         assert await make().find(a_letter().id) == a_letter(resolution=winner)
         assert await make().resolved(a_letter().id, winner)
         assert not await make().resolved(a_letter().id, DONE)
+
+    async def test_an_order_that_is_carried_out_again_is_recognised_and_the_first_time_stands(self, make: Make) -> None:
+        await make().keep(a_letter())
+        await make().resolved(a_letter().id, DONE)
+        assert await make().resolved(a_letter().id, replace(DONE, at=build.after(hours=2)))
+        assert not await make().resolved(a_letter().id, replace(DONE, how=How.REOPENED))
+        assert await make().find(a_letter().id) == a_letter(resolution=DONE)
 
     async def test_a_letter_that_was_resolved_is_not_announced_any_more(self, make: Make) -> None:
         await make().keep(a_letter())
@@ -166,11 +173,15 @@ class TestTableDeadLetters(DeadLettersContract):
     """The contract, on Azurite, on a table that is not there before the first letter."""
 
 
-@pytest.mark.parametrize(
-    "spoilt",
-    [{"document0": "{"}, {"document0": None}, {"document0": 1}, {"document1": "?"}],
-    ids=["cut off", "gone", "no text", "too long"],
-)
+SPOILT: dict[str, dict[str, Any]] = {
+    "cut off": {"document0": "{"},
+    "gone": {"document0": None},
+    "no text": {"document0": 1},
+    "too long": {"document1": "?"},
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys())
 async def test_a_letter_that_somebody_else_has_written_to_is_unreadable_and_listed_as_such(
     make: Callable[[], TableDeadLetters], spoilt: dict[str, Any]
 ) -> None:
@@ -185,6 +196,26 @@ async def test_a_letter_that_somebody_else_has_written_to_is_unreadable_and_list
     broken = {letter.id: letter for letter in await letters.listed(10)}
     assert set(broken) == {a_letter(1).id, a_letter(2).id}
     assert (broken[a_letter(1).id].text, broken[a_letter(1).id].first_seen.utcoffset()) == ("", timedelta())
+
+
+@pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys())
+@pytest.mark.parametrize("resolved", [False, True])
+async def test_a_letter_that_nobody_can_read_is_discarded_and_what_stands_there_is_kept(
+    make: Callable[[], TableDeadLetters], spoilt: dict[str, Any], resolved: bool
+) -> None:
+    letters = make()
+    await letters.keep(a_letter())
+    if resolved:
+        await letters.resolved(a_letter().id, replace(DONE, order_id="1" * 32))
+    await spoil(letters, f"{'x' if resolved else 'o'}-{a_letter().id}", **spoilt)
+    for _ in range(2):
+        assert await letters.resolved(a_letter().id, DONE)
+    assert not await letters.resolved(a_letter().id, replace(DONE, order_id="2" * 32))
+    found = await letters.find(a_letter().id)
+    assert found is not None
+    assert (found.reason, found.resolution) == (Reason.INTERNAL_ERROR, DONE)
+    assert all(str(part) in found.text for part in spoilt.values() if part is not None)
+    assert await letters.listed(10) == ()
 
 
 async def test_a_letter_that_somebody_else_has_resolved_by_hand_is_unreadable(make: Callable[[], TableDeadLetters]) -> None:

@@ -37,7 +37,11 @@ class OrdersContract:
 
     @pytest.mark.parametrize(
         "order",
-        [an_order(), an_order(what=OrderKind.DISCARD, target="dl-0"), an_order(by="o'neil \U0001f511", why='"é"\\/#?\t')],
+        [
+            an_order(),
+            an_order(what=OrderKind.DISCARD, target=f"dl-{'0' * 32}"),
+            an_order(by="o'neil \U0001f511", why='"é"\\/#?\t'),
+        ],
         ids=["reopen", "discard", "odd letters"],
     )
     async def test_an_order_waits_as_it_was_given(self, make: Make, order: Order) -> None:
@@ -104,12 +108,14 @@ SPOILT: dict[str, dict[str, Any]] = {
     "another thing to do": {"what": "delete-everything"},
     "nothing to do": {"what": None},
     "no target": {"target": None},
+    "a target in words": {"target": "adele.vance@contoso.com"},
     "a number": {"target": 1},
     "nobody": {"by": None},
     "no reason": {"why": None},
     "no time": {"at": None},
     "time in words": {"at": "yesterday"},
     "time without zone": {"at": "2026-11-24T00:00:00"},
+    "time before all time": {"at": "0001-01-01T00:00:00+23:00"},
     "time of the service": {"at": datetime(2026, 11, 24)},  # noqa: DTZ001 as somebody else may write it
     "a name of its own": {"id": "x y"},
     "no name": {"id": None},
@@ -127,6 +133,35 @@ async def test_what_cannot_be_understood_is_nobodys_order_and_keeps_none_waiting
     await spoil(orders, row["RowKey"], **spoilt)
     await orders.give(an_order(2))
     assert await orders.waiting(10) == (an_order(2),)
+    assert await orders._partition.row(row["RowKey"]) is None
+    reply = await orders.reply(an_order(1))
+    assert reply is not None
+    assert (reply.done, reply.said, reply.at.utcoffset()) == (
+        False,
+        "The app does not understand it: another version of the command may have written it.",
+        timedelta(),
+    )
+
+
+async def test_many_that_cannot_be_understood_keep_an_order_waiting_for_no_more_than_a_page(
+    make: Callable[[], TableOrders],
+) -> None:
+    orders = make()
+    await orders.give(an_order(1))
+    for number in range(3):
+        await spoil(orders, f"p-0{number}", why="x" * 30_000, **{f"more{more}": more for more in range(200)})
+    assert [await orders.waiting(3) for _ in range(2)] == [(), (an_order(1),)]
+
+
+async def test_what_cannot_be_understood_waits_no_longer_where_there_is_a_reply_already(make: Callable[[], TableOrders]) -> None:
+    orders = make()
+    await orders.give(an_order())
+    [row] = await orders._partition.rows("p-", "p-~", 1)
+    await orders.settled(an_order(), REPLY)
+    await spoil(orders, row["RowKey"], what="delete-everything")
+    assert await orders.waiting(10) == ()
+    assert await orders._partition.rows("p-", "p-~", 1) == []
+    assert await orders.reply(an_order()) == REPLY
 
 
 async def test_an_order_that_was_given_again_while_it_was_settled_waits_no_longer(make: Callable[[], TableOrders]) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from shared import cli, wiring
 from shared.adapters import telemetry
 from shared.app import App
+from shared.cli import dead_letters as commands
 from shared.model import How
 from tests.unit import build
 from tests.unit.test_deadletters import put_aside, ticket_text
@@ -88,7 +89,7 @@ def letters(operator: Operator, *texts: str) -> list[str]:
 def test_without_letters_that_is_said(operator: Operator) -> None:
     assert operator.asks("dead-letters") == {"deadLetters": [], "complete": True}
     assert "There are no dead letters." in operator.types("dead-letters").stdout
-    assert operator.asks("reopen", "--dead-letters", *WHY) == {"orders": []}
+    assert operator.asks("reopen", "--dead-letters", *WHY) == {"orders": [], "complete": True}
     assert "There is nothing to order." in operator.types("reopen", "--dead-letters", *WHY).stdout
 
 
@@ -137,6 +138,17 @@ def test_all_letters_are_reopened_and_each_says_how_it_went(operator: Operator) 
     (done,) = [one for one in operator.world.letters.letters() if one.resolution]
     assert done.resolution is not None
     assert (done.id, done.resolution.how) == (ticketed, How.REOPENED)
+
+
+def test_when_there_are_more_letters_than_are_reopened_at_once_it_is_no_success(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "SHOWN", 2)
+    operator.alive = False
+    letters(operator, "one", "two", "three")
+    said = operator.asks("reopen", "--dead-letters", "--no-wait", *WHY, status=1)
+    assert (len(said["orders"]), said["complete"]) == (2, False)
+    assert "There may be more: 2 are ordered." in operator.types("reopen", "--dead-letters", "--no-wait", *WHY).stdout
 
 
 def test_a_request_is_reopened(operator: Operator) -> None:

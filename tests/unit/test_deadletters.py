@@ -12,7 +12,7 @@ import structlog
 from sandbox.people import ADELE, JONI
 from shared import acceptance, deadletters, depths, identity, intake, wording
 from shared.model import Cause, DeadLetter, How, Mode, Reason, Resolution, WaitingFor
-from shared.ports import Forbidden, Unavailable, Unreadable
+from shared.ports import LARGEST_MESSAGE, Forbidden, Unavailable, Unreadable
 from tests.calls import Killed
 from tests.unit import build
 from tests.unit.world import World, cloud_event
@@ -252,7 +252,7 @@ async def test_a_broken_record_whose_letter_is_broken_too_does_not_keep_the_swee
     await world.webhook()
     world.queue.messages.clear()
     world.journal.scribble(REQUEST_ID, "?")
-    world.calls.fail("letters.find", Unreadable("?"), times=None)
+    world.calls.fail("letters.keep", Unreadable("?"), times=None)
     await world.clock.pass_by(minutes=2)
     world.message("4711-2")
     await world.work()
@@ -267,12 +267,79 @@ async def test_the_message_that_a_broken_record_kept_says_whose_it_was(world: Wo
     world.journal.scribble(world.record.id, json.dumps({"message": message.text}))
     await world.clock.pass_by(minutes=2)
     await world.sweep()
+    await world.bury()
     assert (the_letter(world).text, the_letter(world).ticket) == (message.text, build.REF)
     assert world.outcome == ("failed", "internal-error")
     assert world.ticket.comments == [NEUTRAL]
     put_aside(world, message.text)  # a worker had it at the same time
     await world.bury()
     assert the_letter(world).text == message.text
+
+
+async def broken_with_its_message(world: World) -> str:
+    """A request whose record is broken and due; the message that it kept."""
+    await world.webhook()
+    (message,) = world.queue.messages
+    world.queue.messages.clear()
+    world.journal.scribble(world.record.id, json.dumps({"message": message.text}))
+    await world.clock.pass_by(minutes=2)
+    return message.text
+
+
+async def test_a_ticket_system_that_hangs_does_not_hold_up_the_sweep(world: World) -> None:
+    world.calls.slow("desk.write", seconds=60)
+    text = await broken_with_its_message(world)
+    before = world.clock.now()
+    for _ in range(2):
+        await world.sweep()
+    assert world.clock.now() - before < timedelta(seconds=1)
+    assert world.queue.aside == [text]
+    assert await world.bury() == 0  # the note is tried again
+    assert (len(world.alerts), world.outcome) == (1, ("failed", "internal-error"))
+
+
+async def test_a_message_that_is_too_large_to_be_put_aside_is_kept_with_what_stood_beside_it(world: World) -> None:
+    text = await broken_with_its_message(world)
+    remains = json.dumps({"message": text + " " * LARGEST_MESSAGE})
+    world.journal.scribble(REQUEST_ID, remains)
+    await world.sweep()
+    assert (the_letter(world).text, world.queue.aside) == (remains, [])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["no message", "its message"])
+async def test_a_record_that_breaks_again_after_its_letter_was_discarded_is_told_about_again(world: World, kept: bool) -> None:
+    await world.webhook()
+    whole = world.record
+    (message,) = world.queue.messages
+    world.queue.messages.clear()
+    for times in (1, 2):
+        world.journal.scribble(whole.id, json.dumps({"message": message.text}) if kept else "?")
+        await world.clock.pass_by(minutes=2)
+        await world.sweep()
+        await world.bury()
+        assert the_letter(world).resolution is None
+        assert len({alert["id"] for alert in world.alerts}) == times
+        done = Resolution(How.DISCARDED, "me", "done by hand", world.clock.now(), f"{times:032x}")
+        assert await world.letters.resolved(the_letter(world).id, done)
+        await world.clock.pass_by(minutes=2)
+        world.journal.spoil(whole)
+        stored, _ = await world.journal.find(whole.id)
+        assert stored is not None
+        await world.journal.commit(whole, stored.version)
+
+
+async def test_a_letter_that_is_discarded_before_its_note_is_through_stays_discarded(world: World) -> None:
+    world.calls.down(WaitingFor.TICKET_SYSTEM, "desk.write")
+    await broken_with_its_message(world)
+    await world.sweep()
+    assert await world.bury() == 0
+    done = Resolution(How.DISCARDED, "me", "done by hand", world.clock.now(), "0" * 32)
+    assert await world.letters.resolved(the_letter(world).id, done)
+    for _ in range(3):
+        await world.clock.pass_by(minutes=2)
+        await world.sweep()
+        await world.bury()
+    assert (the_letter(world).resolution, len(world.alerts), world.queue.aside) == (done, 1, [])
 
 
 @pytest.mark.parametrize("remains", ["", "[]", "{}", '"message"', '{"message": 1}', '{"message": "{}"}', "[" * 40_000, "foreign"])

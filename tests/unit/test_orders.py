@@ -1,16 +1,20 @@
 """What operators order: the next attempt of what has ended, checked from the start; letters reopened and discarded, on record."""
 
+import asyncio
 import json
 import uuid
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from sandbox.people import ADELE, ALEX
 from shared import identity, intake
 from shared.admission import ATTEMPTS_PER_DAY
 from shared.model import Cause, DeadLetter, How, Order, OrderKind, OrderReply, Resolution, Status, SwitchName, WaitingFor
-from shared.ports import LARGEST_MESSAGE, Conflict, Unavailable
+from shared.ports import LARGEST_MESSAGE, Conflict, Unavailable, Unreadable
 from tests.calls import Killed
 from tests.unit import build
 from tests.unit.test_deadletters import REF, event_text, put_aside, spoiled, ticket_text
@@ -41,6 +45,12 @@ async def a_letter(world: World, text: str, **how: Any) -> DeadLetter:
     letter = await world.letters.find(letter_id)
     assert letter is not None
     return letter
+
+
+def is_resolved(letter: DeadLetter, how: How, order: Order) -> bool:
+    """Whether this order did it, after it was given."""
+    done = letter.resolution
+    return done is not None and done.at > order.at and done == Resolution(how, order.by, order.why, done.at, order.id)
 
 
 # ---- requests
@@ -184,7 +194,7 @@ async def test_a_letter_that_was_never_taken_in_is_opened_as_its_sender_meant_it
     assert world.result["reopenedBy"] == order.id
     reopened = await world.letters.find(letter.id)
     assert reopened is not None
-    assert reopened.resolution == Resolution(How.REOPENED, order.by, order.why, order.at)
+    assert is_resolved(reopened, How.REOPENED, order)
     world.queue.insert(letter.text)  # the sender tries again
     await world.settle()
     assert world.record.attempt == 1
@@ -280,12 +290,59 @@ async def test_a_letter_is_discarded_once_and_then_not_reopened(world: World) ->
     await world.sweep()
     discarded = await world.letters.find(letter.id)
     assert discarded is not None
-    assert discarded.resolution == Resolution(How.DISCARDED, order.by, order.why, order.at)
+    assert is_resolved(discarded, How.DISCARDED, order)
     for what in OrderKind:
         reply = await replied(world, letter.id, what)
         assert (reply.done, reply.said) == (False, "It is discarded already.")
     await world.settle()
     assert world.records == []
+
+
+@pytest.mark.parametrize("off", [timedelta(days=-91), timedelta(days=91)], ids=["behind", "ahead"])
+@pytest.mark.parametrize("what", OrderKind)
+async def test_when_a_letter_was_resolved_is_said_by_our_clock_and_not_by_the_orders(
+    world: World, what: OrderKind, off: timedelta
+) -> None:
+    letter = await a_letter(world, event_text(world))
+    await world.orders.give(Order("ab" * 16, what, letter.id, "patti@desk", "INC0010001", world.clock.now() + off))
+    await world.sweep()
+    resolved = await world.letters.find(letter.id)
+    assert resolved is not None
+    assert (resolved.text, resolved.resolution is not None) == (letter.text, True)
+    await world.clock.pass_by(minutes=5)
+    again = await world.letters.keep(replace(letter, first_seen=world.clock.now()))
+    assert again.resolution is None
+
+
+@pytest.mark.parametrize(
+    ("what", "done", "said"),
+    [
+        (OrderKind.DISCARD, False, "Something else was done about it meanwhile."),
+        (OrderKind.REOPEN, True, "Attempt 1 was opened. Something else was done about the dead letter meanwhile."),
+    ],
+)
+async def test_who_loses_a_letter_to_another_order_is_told(world: World, what: OrderKind, done: bool, said: str) -> None:
+    letter = await a_letter(world, event_text(world))
+    order = await ordered(world, letter.id, what)
+    gate = world.calls.hold("letters.resolved")
+    sweeping = asyncio.create_task(world.sweep())
+    await gate.reached.wait()
+    world.calls.gates.clear()
+    how = How.REOPENED if what is OrderKind.DISCARD else How.DISCARDED
+    assert await world.letters.resolved(letter.id, Resolution(how, "me", "why", world.clock.now(), "ef" * 16))
+    gate.opened.set()
+    await sweeping
+    reply = await world.orders.reply(order)
+    assert reply is not None
+    assert (reply.done, reply.said) == (done, said)
+
+
+async def test_a_letter_that_nobody_can_read_is_discarded_and_not_reopened(world: World) -> None:
+    letter = await a_letter(world, event_text(world))
+    world.calls.fail("letters.find", Unreadable("?"), times=None)
+    assert not (await replied(world, letter.id)).done
+    reply = await replied(world, letter.id, OrderKind.DISCARD)
+    assert (reply.done, reply.said, reply.request_id) == (True, "It is discarded.", None)
 
 
 # ---- nothing lost, nothing opened twice
@@ -317,7 +374,7 @@ async def test_whoever_dies_in_between_leaves_the_rest_to_the_next(
     assert len(world.record.attempts_opened) == 1 + known
     resolved = await world.letters.find(letter.id)
     assert resolved is not None
-    assert resolved.resolution == Resolution(How.REOPENED, order.by, order.why, order.at)
+    assert is_resolved(resolved, How.REOPENED, order)
 
 
 async def test_an_order_that_loses_a_race_looks_again(world: World) -> None:
@@ -347,6 +404,21 @@ async def test_two_orders_for_one_request_open_one_attempt(world: World) -> None
 
 
 # ---- forgeries
+
+
+async def test_an_order_under_the_name_of_anothers_opens_nothing_and_does_not_say_so(world: World) -> None:
+    world.ticket.active = False
+    await world.ended()
+    ticketed = world.record.id
+    order = await ordered(world, ticketed)
+    await world.sweep()
+    letter = await a_letter(world, event_text(world))
+    await world.orders.settled(order, OrderReply(True, "", world.clock.now()))
+    world.orders.repeat(replace(order, target=letter.id))
+    with structlog.testing.capture_logs() as logs:
+        await world.sweep()
+    assert [one["done"] for one in logs if one["event"] == "order.settled"] == [False]
+    assert [record.id for record in world.records] == [ticketed]
 
 
 @pytest.mark.parametrize("order_id", ["ab" * 16, "the order of another request"])

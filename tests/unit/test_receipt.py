@@ -92,7 +92,7 @@ def test_a_receipt_goes_on_where_it_ended() -> None:
     assert tail_of(b"") == Tail()
 
 
-@pytest.mark.parametrize("end", [b"?", b"?\n", b"\n", b"{}\n", b"[]\n", receipt(1)[0][:-1]])
+@pytest.mark.parametrize("end", [b"?", b"?\n", b"\n", b"{}\n", b"[]\n", receipt(1)[0][:-1], receipt(1)[0][:-1] + b"?"])
 def test_nothing_follows_what_is_no_entry(end: bytes) -> None:
     for before in (b"", receipt(1)[0]):
         with pytest.raises(Torn):
@@ -102,6 +102,11 @@ def test_nothing_follows_what_is_no_entry(end: bytes) -> None:
 def test_nothing_follows_an_entry_that_was_edited() -> None:
     with pytest.raises(Torn):
         tail_of(altered(receipt(1)[0], sealed=False, attempt=7))
+
+
+def test_an_entry_at_the_end_can_be_followed_whatever_stands_before_it() -> None:
+    (line,) = receipt(1)
+    assert {tail_of(torn + line).sequence for torn in (b"\n", b"?\n")} == {1}
 
 
 def test_what_can_be_read_is_read() -> None:

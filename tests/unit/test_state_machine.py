@@ -34,7 +34,7 @@ from shared.model import Mode, Outcome, Reason, SwitchName, WaitingFor
 from shared.plan import MOBILE, PARITY
 from shared.ports import Unavailable
 from shared.record import Record
-from tests.calls import Calls, Killed
+from tests.calls import Calls, Endless, Killed
 from tests.fakes import FakeClock, FakeTicket, Message
 from tests.unit import build
 from tests.unit.world import World
@@ -43,6 +43,7 @@ from tests.virtual_time import VirtualTimeLoop
 THOROUGHNESS = float(os.environ.get("THOROUGHNESS", "1"))
 LIFE = timedelta(days=5)  # what was begun is carried on for seven days, and nothing here lasts so long
 LEASE = timedelta(seconds=30)
+MOST_CALLS = 10_000  # of all processes in one story; it needs a few hundred, or thousands when nothing works for days
 SLOWEST = 15  # seconds; a call that is under way when its worker dies is over before the lease is
 SECOND = replace(build.REF, sys_id="f" * 32, number="RITM0010002")
 TICKETS = {build.REF.sys_id: ADELE, SECOND.sys_id: CHRISTIE}
@@ -130,7 +131,7 @@ class Traffic(Calls):
     """The calls of many processes, which die one by one. `arrivals` hear of a call just before its effect, `effects` after it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(most=MOST_CALLS)
         self.arrivals: list[Hears] = []
         self.effects: list[Hears] = []
         self.mistakes: list[Exception] = []
@@ -626,10 +627,34 @@ async def test_a_lease_is_not_taken_from_who_still_believes_in_it(ahead: float) 
     assert not (wrong := list(town.not_so())), wrong
 
 
+async def test_time_passes_as_long_as_it_should_though_somebody_always_has_to_be_tried_again() -> None:
+    """Two requests owe a note to a desk that wants to be asked every 30 s, and a turn takes nearly as long."""
+    town = Town()
+    town.outage(WaitingFor.TICKET_SYSTEM, timedelta(seconds=30), after=False)
+    town.calls.slow("journal.commit", seconds=SLOW["journal.commit"])
+    for number, sys_id in enumerate(TICKETS):
+        town.desk.tickets[sys_id].active = False
+        town.ask(f"msg-{number}", sys_id, Process())
+    await asyncio.gather(*town.senders)
+    await town.pass_by(minutes=40)
+    assert town.calls.count("desk.write") > 0
+    assert town.clock.now() - town.start < timedelta(minutes=42)
+
+
+async def test_a_story_without_an_end_is_not_told_for_ever() -> None:
+    town = Town()
+    town.calls.most = 200
+    town.calls.fail("queue.put", Unavailable(WaitingFor.STORAGE, "gone"), times=None)
+    town.ask("msg-1", build.REF.sys_id, Process())
+    with pytest.raises(Endless, match=r"200 calls: .*'queue.put'"):
+        await asyncio.gather(*town.senders)
+
+
 TestAnything = Machine.TestCase
 TestAnything.settings = settings(
     max_examples=math.ceil(60 * THOROUGHNESS),
     stateful_step_count=50,
     deadline=None,
+    derandomize=THOROUGHNESS <= 1,
     suppress_health_check=list(HealthCheck),
 )

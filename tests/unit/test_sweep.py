@@ -178,6 +178,18 @@ async def test_a_record_that_cannot_be_true_does_not_keep_the_others_back(world:
     assert await sweep.sweep(world.app()) == 2
 
 
+@pytest.mark.parametrize("listed", ["due", "held"])
+async def test_a_request_that_somebody_has_deleted_is_out_of_the_list(
+    world: World, listed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def left_over(*_: object) -> tuple[str, ...]:
+        return ("0" * 32,)
+
+    monkeypatch.setattr(world.journal, listed, left_over)
+    assert await sweep.sweep(world.app()) == 0
+    assert ("journal.give_up", ("0" * 32,)) in world.calls.log
+
+
 async def test_a_journal_that_is_down_puts_nothing_anywhere(world: World) -> None:
     await world.webhook()
     await world.clock.pass_by(minutes=2)

@@ -8,6 +8,7 @@ of it. `violations` says where it did not hold.
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import itertools
@@ -15,7 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.graph import Tenant
@@ -57,6 +58,7 @@ ALERTS = {
 }
 AUTHORITY = {"desk.read", "directory.person", "directory.standing"}
 GRAPH_WRITES = {"directory.prefer", "directory.remove", "directory.revoke_sessions"}
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 _KEY = bytes(range(32))
 _ENVIRONMENT = {
@@ -259,10 +261,10 @@ class World:
 
     # ---- the host
 
-    async def work(self, app: App | Unready | None = None) -> int:
-        """Every message that is visible now is worked on; how many that were."""
+    async def work(self, app: App | Unready | None = None, end: datetime = _NEVER) -> int:
+        """Every message that is visible now is worked on, none later than `end`; how many that were."""
         count = 0
-        while visible := self.queue.visible():
+        while (visible := self.queue.visible()) and self.clock.now() <= end:
             await self.handle(visible[0], app)
             count += 1
         return count
@@ -309,22 +311,22 @@ class World:
         """Time passes and everybody works, until there is nothing left to do; fails when that is not within its time."""
         end = self.clock.now() + within
         while (at := self._next()) is not None and at <= end:
-            await self.until(at)
+            await self.until(at, end)
         assert at is None, f"still something to do at {at}"
         self.violations += _without_alert(self.results, self.alerts)
         self.violations += [f"receipt {finding}" for record in self.records for finding in self.verified(record)]
         assert not self.violations, self.violations
 
     async def pass_by(self, **length: float) -> None:
-        """Time passes and everybody works meanwhile."""
+        """Time passes and everybody works meanwhile; no turn begins later, however many messages wait."""
         end = self.clock.now() + timedelta(**length)
         while (at := self._next()) is not None and at <= end:
-            await self.until(at)
-        await self.until(end)
+            await self.until(at, end)
+        await self.until(end, end)
 
-    async def until(self, at: datetime) -> None:
+    async def until(self, at: datetime, end: datetime = _NEVER) -> None:
         await self.clock.pass_by(seconds=max((at - self.clock.now()).total_seconds(), 0))
-        await self.work()
+        await self.work(end=end)
         if any(self._sweep_after(due) <= self.clock.now() for due in self._due()):
             await self.sweep()
         if any(message.visible_at <= self.clock.now() for message in self.queue.poison):
@@ -334,7 +336,7 @@ class World:
         """When there is next something to do: a message becomes visible, or the sweep after something became due."""
         times = [message.visible_at for message in (*self.queue.messages, *self.queue.poison)]
         times += [self._sweep_after(due) for due in self._due()]
-        return min(times, default=None)
+        return max(min(times), self.clock.now()) if times else None
 
     def _due(self) -> list[datetime]:
         """Since when there is something for the sweep to do."""
@@ -357,7 +359,7 @@ class World:
             held = [record for record in self.records if record.lease and record.pins.subject_id == who]
             whys = [
                 *_violations(name, what, held),
-                *(why for one in held for why in _without_intent(one, receipt.lines(self.receipts.blob(one.id)))),
+                *(why for one in held for why in _without_intent(one, _lines(self.receipts.blob(one.id)))),
                 *(why for one in held if not one.acted_on for why in _unfounded(one, _turn())),
             ]
         elif name == "journal.commit" and arguments[0].removal_begun and not self._has_begun(arguments[0]):
@@ -395,6 +397,12 @@ def _unfounded(record: Record, turn: Turn) -> Iterator[str]:
         yield "before the switches were read"
     elif any(switch is not None and switch.on for switch in (turn.counted_under.pause, turn.counted_under.breaker)):
         yield "while a switch was on"
+
+
+@functools.lru_cache(64)
+def _lines(blob: bytes) -> tuple[Line, ...]:
+    """The entries of a receipt; in every story the same are looked at, at every change."""
+    return receipt.lines(blob)
 
 
 def _without_intent(record: Record, lines: tuple[Line, ...]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from shared.ports import Conflict, Unreadable
 _JSON: TypeAdapter[DeadLetter] = TypeAdapter(DeadLetter)
 _MOST = 1_000  # letters that are read to find the first
 _SECOND = timedelta(seconds=1)
+_KEPT = 65_536  # characters of a letter that cannot be understood
 
 type Change = Callable[[DeadLetter | None], DeadLetter | None]
 
@@ -53,8 +54,12 @@ class TableDeadLetters:
         def done(known: DeadLetter | None) -> DeadLetter | None:
             return replace(known, resolution=resolution) if known and known.resolution is None else known
 
-        now = await self._changed(letter_id, done)
-        return now is not None and now.resolution == resolution
+        try:
+            now = await self._changed(letter_id, done)
+        except Unreadable:
+            await self._replaced(letter_id, resolution)
+            now = await self.find(letter_id)
+        return now is not None and resolution.repeats(now.resolution)
 
     async def find(self, letter_id: str) -> DeadLetter | None:
         async with answering():
@@ -98,6 +103,22 @@ class TableDeadLetters:
                     continue
                 return after
 
+    async def _replaced(self, letter_id: str, resolution: Resolution) -> None:
+        """In place of what cannot be understood, wherever it stands, there is a resolved letter with it as its text."""
+        async with answering():
+            lying, done = await together(*(self._partition.row(f"{prefix}-{letter_id}") for prefix in "ox"))
+            if (row := lying or done) is None:
+                return
+            letter = replace(_stand_in(row), text=_remains(row), resolution=resolution)
+            document = documents.chunks(_JSON.dump_json(letter, exclude_defaults=True))
+            operations = [self._partition.put(f"x-{letter_id}", done.metadata["etag"] if done else None, **document)]
+            operations += [self._partition.delete(f"o-{letter_id}")] if lying else []
+            operations += (
+                [self._partition.put_anyway(f"f-{_stamp(at + _SECOND)}-{letter_id}")] if (at := letter.forget_at) else []
+            )
+            with contextlib.suppress(Conflict):  # somebody else was at it
+                await self._partition.write(operations)
+
     async def _known(self, letter_id: str) -> tuple[Any, DeadLetter | None]:
         lying, done = await together(self._partition.row(f"o-{letter_id}"), self._partition.row(f"x-{letter_id}"))
         row = lying or done
@@ -130,7 +151,18 @@ def _letter(row: Any) -> DeadLetter:
 def _shown(row: Any) -> DeadLetter:
     try:
         return _letter(row)
-    except Unreadable as error:
-        letter_id, written = str(row["RowKey"]).partition("-")[2], row.metadata["timestamp"]
-        since = datetime.combine(written.date(), written.time(), UTC)
-        return DeadLetter(letter_id, Reason.INTERNAL_ERROR, str(error), "", since)
+    except Unreadable:
+        return _stand_in(row)
+
+
+def _stand_in(row: Any) -> DeadLetter:
+    """For a letter that cannot be understood."""
+    letter_id, written = str(row["RowKey"]).partition("-")[2], row.metadata["timestamp"]
+    since = datetime.combine(written.date(), written.time(), UTC)
+    return DeadLetter(letter_id, Reason.INTERNAL_ERROR, f"the dead letter {row['RowKey']} cannot be understood", "", since)
+
+
+def _remains(row: Any) -> str:
+    """What stands there as a document, as far as it is kept."""
+    parts = [str(row[name]) for name in sorted(row, key=lambda name: (len(name), name)) if name.startswith("document")]
+    return "".join(parts)[:_KEPT]
