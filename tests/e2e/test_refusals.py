@@ -257,7 +257,7 @@ async def test_the_same_event_with_other_content_is_refused_and_the_first_is_unt
     event = cloud_event({"subject": name})
     first = await refusal_of(stack, event)
     assert (first["outcome"], first["reason"]) == ("done", "removed")
-    before = await stack.status(first["requestId"])
+    before = await stack.ended(first["requestId"])  # and has told so, which is a step too
 
     await stack.send({**event, "data": {"subject": other}})
     found = await eventually(
