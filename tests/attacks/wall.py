@@ -281,11 +281,14 @@ async def _nothing_on_the_ticket(attack: Case) -> None:
 
 
 async def still_held(attack: Case, writes: int, alerts: tuple[str, ...]) -> None:
-    """Nothing came of it later, and no alert too many."""
+    """Nothing came of it later, and no alert too many: one that has run out of tries meanwhile says so."""
     await _unwritten(attack, writes)
     if attack.id and attack.ticket is not None:
-        assert "done" not in [one["data"]["outcome"] for one in await attack.results()]
-        assert tuple(one["data"]["kind"] for one in await attack.alerts()) == alerts
+        results = [one["data"] for one in await attack.results()]
+        assert "done" not in [one["outcome"] for one in results]
+        given_up = ("internal-error",) if "internal-error" in [one["reason"] for one in results] else ()
+        kinds = tuple(one["data"]["kind"] for one in await attack.alerts() if one["data"]["kind"] not in given_up)
+        assert kinds == alerts, (kinds, alerts, results)
 
 
 async def finished(reset: Case, *, writes: int, reason: str = "removed") -> None:
