@@ -39,7 +39,7 @@ def usual_methods() -> tuple[Method, ...]:
     return phone("mobile", PHONE), authenticator(DEVICE), software_oath()
 
 
-async def eventually[T](look: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool, *, within: float = 30) -> T:
+async def eventually[T](look: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool, *, within: float = 60) -> T:
     """What `look` says once it is `wanted`; `AssertionError` with the last that it said when that does not come about."""
     deadline = time.monotonic() + within
     while not wanted(seen := await look()):
