@@ -8,6 +8,8 @@ BOOTSTRAP := $(shell python3 -c "" 2>/dev/null || echo PYENV_VERSION=system) pyt
 CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
 # One process of tests keeps one core busy, where it starts no others: two at a time.
 BOTH_CORES := -n 2 --dist worksteal
+# These start processes, and measure how long they take.
+BY_THE_CLOCK := tests/contract/test_functions_host.py
 
 .PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean
 
@@ -24,8 +26,8 @@ up: setup ## the same stack, left running, with commands to paste
 	@$(CLEAN) $(RUN) -m sandbox.up $(if $(PORT),--port "$(PORT)")
 
 test: setup ## every test, in two runs with a summary each; fails if either does
-	@failed=0; $(CLEAN) $(RUN) -m pytest tests/unit tests/contract $(BOTH_CORES) || failed=$$?; \
-		$(CLEAN) $(RUN) -m pytest tests/attacks tests/e2e && exit $$failed
+	@failed=0; $(CLEAN) $(RUN) -m pytest tests/unit tests/contract --ignore $(BY_THE_CLOCK) $(BOTH_CORES) || failed=$$?; \
+		$(CLEAN) $(RUN) -m pytest $(BY_THE_CLOCK) tests/attacks tests/e2e && exit $$failed
 
 unit contract: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@ $(BOTH_CORES)

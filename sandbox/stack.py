@@ -246,7 +246,7 @@ class Stack:
         status: dict[str, Any] = await self.app.get(f"/api/requests/{request_id}")
         return status
 
-    async def ended(self, request_id: str, *, attempt: int = 1, told: bool = True, within: float = 60) -> dict[str, Any]:
+    async def ended(self, request_id: str, *, attempt: int = 1, told: bool = True, within: float = 30) -> dict[str, Any]:
         """The status of a request once its attempt has ended (and, if `told`, has delivered what it owes)."""
         async with asyncio.timeout(within):
             while True:

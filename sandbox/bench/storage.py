@@ -13,7 +13,7 @@ from sandbox.bench.lines import Lines
 from sandbox.stack import Stack
 
 REQUEST = re.compile(r'"(GET|HEAD|POST|PUT|DELETE|MERGE|PATCH) (\S+) HTTP/[\d.]+" \d+')
-LISTS = re.compile(r"\b[dhpf]-")  # the filters on the lists of what is due, held, ordered and expired
+LISTS = re.compile(r"'[dhpfox]-")  # the filters on the lists of what is due, held, ordered, expired, set aside
 RECEIPT = re.compile(r"/[^/]+/reregister-receipts")
 
 

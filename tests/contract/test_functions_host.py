@@ -241,7 +241,7 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-async def received(queue: QueueClient, count: int = 1, within: float = 30) -> list[QueueMessage]:
+async def received(queue: QueueClient, count: int = 1, within: float = 10) -> list[QueueMessage]:
     """That many messages; the queue itself can only be asked again and again."""
     found: list[QueueMessage] = []
     deadline = time.monotonic() + within
@@ -253,7 +253,7 @@ async def received(queue: QueueClient, count: int = 1, within: float = 30) -> li
     return found
 
 
-async def emptied(queue: QueueClient, within: float = 20) -> None:
+async def emptied(queue: QueueClient, within: float = 5) -> None:
     """Returns once the queue holds no message, not even a hidden one."""
     deadline = time.monotonic() + within
     while (await asyncio.to_thread(queue.get_queue_properties)).approximate_message_count:
@@ -299,7 +299,7 @@ class TestQueues:
             await child.said("Executed 'Functions.work' .Failed")
             failed = time.monotonic()
             await received(job.queue("-work-poison"))
-            assert 1.5 < time.monotonic() - failed < 20  # the default would be 30
+            assert 1.5 < time.monotonic() - failed < 6
             assert executions(child) == 2
 
     async def test_an_output_that_cannot_be_written_fails_the_invocation(self, job: Job) -> None:

@@ -39,7 +39,7 @@ def usual_methods() -> tuple[Method, ...]:
     return phone("mobile", PHONE), authenticator(DEVICE), software_oath()
 
 
-async def eventually[T](look: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool, *, within: float = 60) -> T:
+async def eventually[T](look: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool, *, within: float = 30) -> T:
     """What `look` says once it is `wanted`; `AssertionError` with the last that it said when that does not come about."""
     deadline = time.monotonic() + within
     while not wanted(seen := await look()):
@@ -57,7 +57,7 @@ async def told(stack: Stack, wanted: Callable[[dict[str, Any]], bool] = lambda _
     return [result for result in stack.told if wanted(result["data"])]
 
 
-async def told_about(stack: Stack, event: Mapping[str, Any], *, within: float = 60) -> dict[str, Any]:
+async def told_about(stack: Stack, event: Mapping[str, Any], *, within: float = 30) -> dict[str, Any]:
     """The latest result for this event: by the cause that it names, or by its ticket."""
     cause, ticket = {"source": event["source"], "id": event["id"]}, event["data"].get("ticket")
 
@@ -98,7 +98,7 @@ class Case:
     async def status(self) -> dict[str, Any]:
         return await self.stack.status(self.id)
 
-    async def ended(self, *, attempt: int = 1, within: float = 60) -> dict[str, Any]:
+    async def ended(self, *, attempt: int = 1, within: float = 30) -> dict[str, Any]:
         """The status once this attempt has ended and nothing is owed: outcome note and result are delivered."""
 
         def over(status: Mapping[str, Any]) -> bool:
@@ -108,7 +108,7 @@ class Case:
 
         return await eventually(self.status, over, within=within)
 
-    async def until(self, *, within: float = 60, **wanted: str) -> dict[str, Any]:
+    async def until(self, *, within: float = 30, **wanted: str) -> dict[str, Any]:
         """The status once it has these members with these values."""
         return await eventually(self.status, lambda status: wanted.items() <= status.items(), within=within)
 
