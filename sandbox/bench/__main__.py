@@ -25,6 +25,8 @@ from sandbox.timeline import WIDTH
 
 RESETS, ANSWERS, STARTS = 9, 20, 3
 AIM = 1.15
+NO_TIMERS: dict[str, Any] = {f"AzureWebJobs.{timer}.Disabled": "true" for timer in ("sweep", "dead-letters")}
+"""What they ask of storage would be counted as the reset's."""
 
 
 def ms(seconds: float) -> str:
@@ -86,7 +88,7 @@ async def bench(out: Path | None, *, often: tuple[int, int, int]) -> int:
     start = time.perf_counter()
     console = Console(width=WIDTH, highlight=False)
     app_log, storage_log = Lines(), Lines()
-    async with stack(on_line=app_log.heard, storage_log=storage_log.heard) as up:
+    async with stack(on_line=app_log.heard, storage_log=storage_log.heard, **NO_TIMERS) as up:
         await up.servicenow.put("/_sim/webhook", {"url": ""})
         await make_queues(up)
         found = await resets.measure(up, app_log, storage_log, how_many)

@@ -1,19 +1,17 @@
 """What the app asks of storage, counted in Azurite's access log (the "common" log format, one line for each request).
 
-The two accounts tell journal and queues apart. Not counted: what the host itself asks (polling, deleting, renewing messages), the
-app's lists of what is due, which a timer reads and no reset, and what the bench asks.
+The two accounts tell journal and queues apart. Not counted: what the host itself asks (polling, deleting, renewing messages) and
+what the bench asks. The app's timers must be out of service meanwhile: what they read has no mark of its own.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable
-from urllib.parse import unquote
 
 from sandbox.bench.lines import Lines
 from sandbox.stack import Stack
 
 REQUEST = re.compile(r'"(GET|HEAD|POST|PUT|DELETE|MERGE|PATCH) (\S+) HTTP/[\d.]+" \d+')
-LISTS = re.compile(r"'[dhpfox]-")  # the filters on the lists of what is due, held, ordered, expired, set aside
 RECEIPT = re.compile(r"/[^/]+/reregister-receipts")
 
 
@@ -25,12 +23,12 @@ def kind(line: str, journal: str, queues: str) -> str | None:
     if path.startswith(f"/{journal}/") and RECEIPT.match(path):
         return {"PUT": "receipt appends" if "comp=appendblock" in path else "receipts made"}.get(method, "receipt reads")
     if path.startswith(f"/{journal}/reregistercontrol(") and method == "GET":
-        return "switch reads (some of them the sweep's)"
+        return "switch reads"
     if path.startswith(f"/{journal}/"):
         if method == "POST" and "$batch" in path:
             return "table transactions"
         if method == "GET":
-            return None if LISTS.search(unquote(path.partition("filter=")[2])) else "table reads"
+            return "table reads"
         return f"table {method}"
     if method == "POST" and path.startswith(f"/{queues}/") and "/messages" in path:
         return f"messages put on {path.split('/')[2]}"

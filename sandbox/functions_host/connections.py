@@ -43,6 +43,10 @@ class Connections:
 
         return re.sub(r"%([^%]+)%", value, text)
 
+    def disabled(self, function: str) -> bool:
+        """Whether a setting takes this function out of service (Azure Functions: "How to disable functions")."""
+        return self._settings.get(f"AzureWebJobs.{function}.Disabled", "").lower() in ("true", "1")
+
     def queue(self, name: str, connection: str | None) -> QueueClient:
         """A client of that queue (which may not exist) in the account that `connection` names (empty: the default one)."""
         name, connection = self.expand(name), self.expand(connection or DEFAULT)

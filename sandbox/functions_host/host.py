@@ -57,7 +57,8 @@ async def serving(options: Options, settings: Mapping[str, str]) -> AsyncIterato
         routes: list[Route] = []
         queues: list[QueueListener] = []
         timers: dict[str, TimerListener] = {}
-        for function in worker.functions:
+        in_service = [function for function in worker.functions if not connections.disabled(function.name)]
+        for function in in_service:
             trigger = function.trigger
             match function.kind:
                 case "httpTrigger":
@@ -72,7 +73,7 @@ async def serving(options: Options, settings: Mapping[str, str]) -> AsyncIterato
                 case _:
                     timers[function.name] = _timer(function, connections, executor)
 
-        names = tuple(sorted(function.name for function in worker.functions))
+        names = tuple(sorted(function.name for function in in_service))
         fire = {name: timer.fire for name, timer in timers.items()}
         frontend = Frontend(routes, fire, names, executor, options.key, options.master_key)
         stack.push_async_callback(frontend.drain)

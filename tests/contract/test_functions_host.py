@@ -469,6 +469,19 @@ class TestTimers:
         finally:
             child.stop()
 
+    async def test_a_function_that_is_disabled_is_out_of_service(self, http: aiohttp.ClientSession) -> None:
+        disabled = {f"AzureWebJobs.{name}.Disabled": value for name, value in (("tick", "true"), ("rarely", "1"))}
+        child = host(APPS / "clock", {"RARELY": "0 0 0 29 2 *", **disabled})
+        try:
+            ready = await child.ready()
+            assert ready["functions"] == []
+            async with http.post(f"{ready['url']}/admin/functions/rarely", headers=MASTER, json={}) as answer:
+                assert answer.status == 404
+            with pytest.raises(ChildFailed, match="did not say"):
+                await child.said("tick, past due", timeout=2)
+        finally:
+            child.stop()
+
     @pytest.mark.parametrize(
         ("schedule", "after", "due"),
         [

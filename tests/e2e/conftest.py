@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -45,11 +45,17 @@ def traces() -> Traces:
 
 @pytest.fixture(scope="session")
 def another(traces: Traces) -> Another:
-    """Starts a stack of a test's own; takes the same arguments as `sandbox.stack.stack`."""
+    """Starts a stack of a test's own; takes the same arguments as `sandbox.stack.stack`.
+
+    One starts at a time: the processes of twenty at once would keep each other, and whoever is measured, from running.
+    """
+    starting = asyncio.Lock()
 
     @asynccontextmanager
     async def start(**options: Any) -> AsyncIterator[Stack]:
-        async with sandbox.stack(on_line=traces.lines.append, **options) as running:
+        async with AsyncExitStack() as resources:
+            async with starting:
+                running = await resources.enter_async_context(sandbox.stack(on_line=traces.lines.append, **options))
             traces.stacks.append(running)
             yield running
 

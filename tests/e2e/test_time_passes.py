@@ -38,7 +38,7 @@ def story(told: Story) -> Story:
 # ---- Graph asks for more time than a turn has
 
 
-LONG = 30.0
+LONG = 60.0
 
 
 async def put_back_and_taken_up_again(stack: Stack, method: str, path: str, form: str) -> None:
@@ -57,7 +57,7 @@ async def put_back_and_taken_up_again(stack: Stack, method: str, path: str, form
     assert (await other.ended())["reason"] == "removed"
     assert (await reset.status())["status"] == "waiting", "the worker was free for somebody else meanwhile"
 
-    status = await reset.ended(within=90)
+    status = await reset.ended(within=120)
     assert (status["attempt"], status["outcome"], status["reason"]) == (1, "done", "removed")
     assert "waitingFor" not in status
     throttled, again, *_ = times(await reset.calls(method, path))
@@ -149,7 +149,7 @@ async def an_approval_withdrawn_after_the_first_removal_is_carried_to_its_end_by
 async def a_removed_method_that_is_listed_for_ever_is_not_called_done(stack: Stack, _: Another) -> None:
     ticket, name, person_id = await ticket_for(stack, lagSeconds=3600)
     failed = await approved(stack, ticket, name, person_id)
-    waiting = await failed.until(status="waiting", waitingFor="graph")
+    waiting = await failed.until(status="waiting", waitingFor="graph", within=60)
     assert len(waiting["removed"]) == 3
     status = await failed.ended(within=150)
     assert (status["attempt"], status["outcome"], status["reason"]) == (1, "failed", "not-removed")
@@ -165,7 +165,7 @@ async def a_removed_method_that_is_listed_for_ever_is_not_called_done(stack: Sta
 async def a_read_back_that_lags_for_longer_than_a_turn_is_done_in_the_end(stack: Stack, _: Another) -> None:
     ticket, name, person_id = await ticket_for(stack, lagSeconds=18)
     reset = await approved(stack, ticket, name, person_id)
-    await reset.until(status="waiting", waitingFor="graph")
+    await reset.until(status="waiting", waitingFor="graph", within=60)
     status = await reset.ended(within=60)
     assert (status["attempt"], status["outcome"], status["reason"]) == (1, "done", "removed")
     assert len(await reset.deletes()) == 3
