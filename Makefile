@@ -11,7 +11,8 @@ BOTH_CORES := -n 2 --dist worksteal
 # These start processes, and measure how long they take.
 BY_THE_CLOCK := tests/contract/test_functions_host.py
 
-.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean
+.PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean \
+	package check-infra servicenow live openapi
 
 help: ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -25,9 +26,11 @@ demo: setup ## the main job, visibly, from ticket to proof; exits 0 only if it h
 up: setup ## the same stack, left running, with commands to paste
 	@$(CLEAN) $(RUN) -m sandbox.up $(if $(PORT),--port "$(PORT)")
 
-test: setup ## every test, in two runs with a summary each; fails if either does
-	@failed=0; $(CLEAN) $(RUN) -m pytest tests/unit tests/contract --ignore $(BY_THE_CLOCK) $(BOTH_CORES) || failed=$$?; \
-		$(CLEAN) $(RUN) -m pytest $(BY_THE_CLOCK) tests/attacks tests/e2e && exit $$failed
+test: setup ## every test, in four runs with a summary each, the last two side by side; fails if any does
+	@failed=0; $(CLEAN) $(RUN) -m pytest tests/unit tests/contract --ignore $(BY_THE_CLOCK) $(BOTH_CORES) || failed=1; \
+		$(CLEAN) $(RUN) -m pytest $(BY_THE_CLOCK) || failed=1; \
+		echo "Attacks and stories, side by side; each is shown when it is over, some minutes from now."; \
+		$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target attacks e2e && exit $$failed
 
 unit contract: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@ $(BOTH_CORES)
@@ -66,6 +69,18 @@ bench: setup ## the figures of one run, as ratios; OUT=file.json keeps them
 chaos: setup ## N= requests while everything fails, decided by SEED= (RATE= of all calls); fails unless nothing is lost; OUT=file.json
 	@$(CLEAN) $(RUN) -m sandbox.chaos $(if $(N),--requests "$(N)") $(if $(SEED),--seed "$(SEED)") $(if $(RATE),--rate "$(RATE)") \
 		$(if $(OUT),--out "$(OUT)")
+
+package: setup ## the deployment zip under dist/, with its bill of materials; the same bytes for the same commit
+	@$(CLEAN) $(RUN) -m deploy
+
+check-infra: setup servicenow ## everything that is deployed, checked offline: Bicep, ServiceNow app, monitoring, workflow, scripts, package
+	@$(CLEAN) $(RUN) -m pytest tests/infra tests/package
+
+servicenow: setup ## the ServiceNow side: type check, unit tests, build
+	@$(CLEAN) $(BOOTSTRAP) --servicenow
+
+openapi: setup ## docs/openapi.json anew, after a change to the HTTP routes
+	@$(RUN) -m shared.cli.openapi > docs/openapi.json
 
 lock: setup ## compiles requirements.txt and requirements-dev.txt anew from pyproject.toml
 	@$(BOOTSTRAP) --lock

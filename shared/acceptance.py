@@ -12,7 +12,7 @@ from shared.app import App, Unready
 from shared.claim import Claim
 from shared.intake import ReceivedMessage
 from shared.journal import IllegalRecord
-from shared.model import Event, Status
+from shared.model import AlertKind, Event, Status
 from shared.ports import Conflict, RequestQueue, Stored, Unavailable, Unreadable
 from shared.record import Record, SeenEvent
 from shared.wording import Answer
@@ -23,8 +23,12 @@ RETRY_SOON = timedelta(seconds=30)
 OURS = frozenset({intake.WEBHOOK_SOURCE, intake.OPERATOR_SOURCE})  # nobody waits at the results queue for an answer to these
 
 
-async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
-    """The answer to one delivery of the ticket system; 202 means that the work will be done."""
+async def webhook(app: App, headers: Mapping[str, str], body: bytes, traceparent: str | None = None) -> Answer:
+    """The answer to one delivery of the ticket system; 202 means that the work will be done.
+
+    `traceparent` names the trace that the host keeps of this call: the message takes it along.
+    """
+    structlog.contextvars.clear_contextvars()
     now = app.clock.now()
     try:
         intake.check_size(body)
@@ -45,8 +49,9 @@ async def webhook(app: App, headers: Mapping[str, str], body: bytes) -> Answer:
         return wording.problem(400, bad.message, pointer=bad.pointer)
     except intake.BadValue as bad:
         return wording.problem(422, bad.message, pointer=bad.pointer)
+    _follow(identity.request_id(event))
     try:
-        return await _take_in(app, event, now)
+        return await _take_in(app, event, now, intake.trace_parent(traceparent))
     except Unavailable as later:
         return unavailable(later)
     except Unreadable as error:
@@ -68,6 +73,7 @@ async def _watch(app: App, now: datetime) -> None:
     if not watch.failed(now):
         return
     watch.said(now)
+    log.warning("alert.raised", kind=AlertKind.AUTHENTICATION_FAILURES, failures=watch.failures)
     try:
         await app.queue.publish(wording.intake_alert(watch.failures, watch.since, now))
     except Unavailable as later:
@@ -99,8 +105,13 @@ def unavailable(why: Unavailable | Unreadable | Unready) -> Answer:
     return wording.problem(503, "Not available now; try again later.", retry_after=math.ceil(after.total_seconds()))
 
 
-async def _take_in(app: App, event: Event, now: datetime) -> Answer:
-    admission = await _admitted(app, event, intake.message(event), now)
+def _follow(request_id: str) -> None:
+    """Whatever is logged from here on, in this invocation, says whose it is."""
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+async def _take_in(app: App, event: Event, now: datetime, traceparent: str | None) -> Answer:
+    admission = await _admitted(app, event, intake.message(event, traceparent=traceparent), now)
     if admission is None:
         return wording.problem(422, "This webhook-id was used before with another body.", pointer="")
     record = admission.record
@@ -163,6 +174,7 @@ async def message(app: App, text: str, inserted_at: datetime) -> Claim | None:
 async def _claimed(app: App, received: ReceivedMessage, text: str, arrived_at: datetime) -> Claim | None:
     event = received.event
     request_id = received.reopens or identity.request_id(event)
+    _follow(request_id)
     conflicts = 0
     while True:
         stored, seen = await app.journal.find(request_id, identity.event_key(event.cause))
@@ -183,7 +195,14 @@ async def _claimed(app: App, received: ReceivedMessage, text: str, arrived_at: d
         except Conflict:
             await app.step_aside(conflicts := conflicts + 1)
             continue
-        log.info("message.taken", request_id=record.id, attempt=record.attempt, taken=admission.taken, claimed=claimable)
+        log.info(
+            "message.taken",
+            request_id=record.id,
+            attempt=record.attempt,
+            taken=admission.taken,
+            claimed=claimable,
+            traceparent=received.traceparent,
+        )
         if claimable:
             return Claim(app, stored)
         if record.lease is None and record.next_try_at and record.next_try_at - now <= journal.CLOCK_SKEW:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Protocol, Self
 
@@ -95,6 +96,7 @@ class Attempt:
     def gone(self, kind: str, method_id: str, request_id: str | None) -> None:
         now = self.claim.now()
         self.claim.stage(lambda record: journal.gone(journal.answered(record, WaitingFor.GRAPH), kind, method_id, now))
+        log.info("removal.made", request_id=self.record.id, attempt=self.record.attempt, type=kind, graph_request_id=request_id)
         self.step(StepName.METHOD_REMOVED, kind, request_id)
 
     def owe_note(self, kind: OwedKind, write: Callable[[Record], Note]) -> None:
@@ -165,7 +167,18 @@ class Attempt:
 
         await self.claim.commit(ending)
         record = self.record
-        log.info("attempt.ended", request_id=record.id, attempt=record.attempt, outcome=outcome, reasons=record.reasons)
+        log.info(
+            "attempt.ended",
+            request_id=record.id,
+            attempt=record.attempt,
+            mode=record.mode,
+            outcome=outcome,
+            reason=record.reason,
+            reasons=record.reasons,
+            took_seconds=round(max(now - record.accepted_at, timedelta()).total_seconds(), 1),
+        )
+        for kind in wording.alerts(record):
+            log.warning("alert.raised", request_id=record.id, attempt=record.attempt, kind=kind)
 
     async def _on_record(self, ended: Record) -> Anchor | None:
         """The anchor of the outcome. Only an attempt that fails because of storage, after long enough, ends without one."""

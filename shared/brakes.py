@@ -7,7 +7,7 @@ import structlog
 
 from shared import journal, velocity, wording
 from shared.app import App
-from shared.model import Mode, Reset, Switch, Switches, SwitchName, WaitingFor
+from shared.model import AlertKind, Mode, Reset, Switch, Switches, SwitchName, WaitingFor
 from shared.parallel import together
 from shared.ports import Conflict, Unavailable
 from shared.record import Record
@@ -95,6 +95,7 @@ async def count(app: App, record: Record, reset: Reset) -> None:
         except Conflict:
             await app.step_aside(conflicts := conflicts + 1)
             continue
+        log.info("reset.counted", request_id=record.id, resets=len(velocity.within_hour(kept, reset.at)))
         if len(velocity.since_closed(velocity.within_hour(kept, reset.at), switches)) >= limits.breaker_limit:
             await open_breaker(app, f"{limits.breaker_limit} resets in an hour")
         return
@@ -112,6 +113,7 @@ async def announce(app: App, breaker: Switch | None) -> None:
         return
     try:
         await app.queue.publish(wording.breaker_alert(breaker))
+        log.warning("alert.raised", kind=AlertKind.BREAKER_OPENED)
         await app.control.announced(SwitchName.BREAKER, breaker)
     except Unavailable as later:
         log.warning("breaker.alert-later", cause=later.cause)

@@ -16,7 +16,7 @@ import structlog
 from shared import admission, identity, intake, journal, wording
 from shared.app import App
 from shared.intake import InvalidMessage
-from shared.model import Cause, DeadLetter, Event, Reason, TicketRef
+from shared.model import AlertKind, Cause, DeadLetter, Event, Reason, TicketRef
 from shared.ports import LARGEST_MESSAGE, Forbidden, NewerVersion, Poisoned, Stored, TicketNotFound, Unavailable, Unreadable
 from shared.record import SeenEvent
 
@@ -154,6 +154,7 @@ async def _told(app: App, burial: Burial) -> bool:
     letter = await app.letters.keep(burial.letter)
     if not letter.announced:
         log.error("dead-letters.kept", dead_letter_id=letter.id, reason=letter.reason, request_id=letter.request_id)
+        log.warning("alert.raised", kind=AlertKind.DEAD_LETTER, dead_letter_id=letter.id, request_id=letter.request_id)
         await app.queue.publish(wording.dead_letter_alert(letter))
         if burial.cause is not None:
             await app.queue.publish(wording.dead_letter_result(letter, burial.cause, app.settings.mode))

@@ -58,6 +58,7 @@ async def deliver(claim: Claim, audit: Audit, queue: RequestQueue, desk: TicketD
         now = claim.now()
         if heard:
             audit.told(one)
+            log.info("delivery.told", request_id=claim.record.id, attempt=one.attempt, owed=one.kind)
         claim.stage(lambda record: journal.delivered(record, one, now) if heard else journal.undeliverable(record, one))
         return True
 

@@ -15,17 +15,25 @@ FAR = timedelta(days=3650)
 
 
 async def report(app: App) -> None:
-    """Told for each queue, and for the requests that still have something to do; nothing while storage is down."""
+    """Told for each queue, and for the requests that still have something to do, with the switches that are on.
+
+    Nothing is told while storage is down.
+    """
     now = app.clock.now()
     try:
-        depths, waiting = await together(app.queue.depths(), app.journal.due(now + FAR, COUNTED))
+        depths, waiting, switches = await together(app.queue.depths(), app.journal.due(now + FAR, COUNTED), app.control.read())
         accepted_at = await _accepted_at(app, waiting[0]) if waiting else None
     except Unavailable as later:
         log.warning("queue.depth-unavailable", cause=later.cause)
         return
     for depth in depths:
         log.info("queue.depth", queue=depth.queue, messages=depth.messages, oldest_seconds=_age(depth.oldest, now))
-    log.info("requests.waiting", requests=len(waiting), oldest_seconds=_age(accepted_at, now))
+    log.info(
+        "requests.waiting",
+        requests=len(waiting),
+        oldest_seconds=_age(accepted_at, now),
+        switches_on=[name for name, switch in (("pause", switches.pause), ("breaker", switches.breaker)) if switch and switch.on],
+    )
 
 
 async def _accepted_at(app: App, request_id: str) -> datetime | None:

@@ -32,6 +32,7 @@ NO_PROOF = frozenset(
     }
 )
 HOST_STORAGE = "AzureWebJobsStorage"
+GRAPH = "https://graph.microsoft.com"
 _ADDRESSES = ("accountName", "blobServiceUri", "queueServiceUri", "tableServiceUri")
 _DURATION = re.compile(r"P(?=.)(\d{1,4}D)?(T(?=.)(\d{1,5}H)?(\d{1,6}M)?(\d{1,7}S)?)?")
 _SYS_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
@@ -317,7 +318,7 @@ def load(environment: Mapping[str, str]) -> Settings:
             reader.problems[name] = f"is required with {other}"
     settings = Settings(
         mode=mode,
-        graph_endpoint=reader.value("GRAPH_ENDPOINT", "https://graph.microsoft.com", _root),
+        graph_endpoint=reader.value("GRAPH_ENDPOINT", GRAPH, _root),
         client_id=reader.value("AZURE_CLIENT_ID", None, _matching(_CLIENT_ID, "a client id")),
         queues=queues,
         journal=journal,
@@ -350,6 +351,15 @@ def load(environment: Mapping[str, str]) -> Settings:
     if reader.problems:
         raise SettingsInvalid(reader.problems, None if "MODE" in reader.problems else mode)
     return settings
+
+
+def graph_endpoint(environment: Mapping[str, str]) -> str:
+    """The root of Microsoft Graph alone, for whoever has no other setting of the app; `SettingsInvalid` as in `load`."""
+    reader = _Reader(environment)
+    root = reader.value("GRAPH_ENDPOINT", GRAPH, _root)
+    if reader.problems:
+        raise SettingsInvalid(reader.problems)
+    return root
 
 
 def host_storage(environment: Mapping[str, str]) -> Connection:

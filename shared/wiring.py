@@ -34,42 +34,46 @@ VERSION = "0.1.0"
 log = structlog.get_logger()
 
 
-def _credential(client_id: str | None) -> ManagedIdentityCredential:
+def identity_credential(client_id: str | None) -> ManagedIdentityCredential:
     """One retry: a token endpoint that does not answer is waited for on the queue."""
     return ManagedIdentityCredential(
         client_id=client_id, retry_total=1, connection_timeout=5, read_timeout=10, raw_response_hook=heed
     )
 
 
-def _queue_service(connection: Connection) -> QueueServiceClient:
+def queue_service(connection: Connection) -> QueueServiceClient:
     if connection.connection_string is not None:
         return QueueServiceClient.from_connection_string(connection.connection_string, **PATIENCE)
     assert connection.queue_url is not None
-    return QueueServiceClient(connection.queue_url, credential=_credential(connection.client_id), **PATIENCE)
+    return QueueServiceClient(connection.queue_url, credential=identity_credential(connection.client_id), **PATIENCE)
 
 
-def _table(connection: Connection, name: str) -> TableClient:
+def table_client(connection: Connection, name: str) -> TableClient:
     if connection.connection_string is not None:
         return TableClient.from_connection_string(connection.connection_string, name, **PATIENCE)
     assert connection.table_url is not None
-    return TableClient(connection.table_url, name, credential=_credential(connection.client_id), **PATIENCE)
+    return TableClient(connection.table_url, name, credential=identity_credential(connection.client_id), **PATIENCE)
 
 
-def _container(connection: Connection, name: str) -> ContainerClient:
+def container_client(connection: Connection, name: str) -> ContainerClient:
     if connection.connection_string is not None:
         return ContainerClient.from_connection_string(connection.connection_string, name, **PATIENCE)
     assert connection.blob_url is not None
-    return ContainerClient(connection.blob_url, name, credential=_credential(connection.client_id), **PATIENCE)
+    return ContainerClient(connection.blob_url, name, credential=identity_credential(connection.client_id), **PATIENCE)
 
 
 def build(environment: Mapping[str, str], resources: AsyncExitStack) -> App:
     """The app on its real adapters, closed with `resources`; `SettingsInvalid` when the environment does not allow it."""
     chosen = settings.load(environment)
     clock = SystemClock()
-    credential = _credential(chosen.client_id)
+    credential = identity_credential(chosen.client_id)
     clients = graph.connect(chosen.graph_endpoint, credential)
-    table, control, queues = _table(chosen.journal, TABLE), _table(chosen.journal, CONTROL_TABLE), _queue_service(chosen.queues)
-    receipts = _container(chosen.journal, CONTAINER)
+    table, control, queues = (
+        table_client(chosen.journal, TABLE),
+        table_client(chosen.journal, CONTROL_TABLE),
+        queue_service(chosen.queues),
+    )
+    receipts = container_client(chosen.journal, CONTAINER)
     for close in (credential.close, clients.aclose, table.close, control.close, receipts.close, queues.close):
         resources.push_async_callback(close)
     return App(
@@ -120,7 +124,7 @@ def _built(environment: Mapping[str, str], resources: AsyncExitStack) -> App | U
 
 def _host_queue(environment: Mapping[str, str], resources: AsyncExitStack) -> StorageQueues | None:
     try:
-        service = _queue_service(settings.host_storage(environment))
+        service = queue_service(settings.host_storage(environment))
     except (SettingsInvalid, ValueError):
         return None
     resources.push_async_callback(service.close)

@@ -458,7 +458,7 @@ def accepted(record: Record, *, ended: bool) -> Answer:
     return Answer(200 if ended else 202, body, {"Location": url})
 
 
-_TITLES = {
+TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
     404: "Not Found",
@@ -472,7 +472,7 @@ _TITLES = {
 
 def problem(status: int, detail: str, *, pointer: str | None = None, retry_after: int | None = None) -> Answer:
     """An RFC 9457 problem; `pointer` is the JSON pointer of the member at fault."""
-    body: dict[str, Any] = {"type": "about:blank", "title": _TITLES[status], "status": status, "detail": detail}
+    body: dict[str, Any] = {"type": "about:blank", "title": TITLES[status], "status": status, "detail": detail}
     if pointer is not None:
         body["errors"] = [{"pointer": pointer, "detail": detail}]
     headers = {"Content-Type": "application/problem+json"}

@@ -44,6 +44,7 @@ async def handle(app: App | Unready, text: str, inserted_at: datetime | None) ->
 
     Whatever is raised from here is left to the host, which tries again and then puts the message aside.
     """
+    structlog.contextvars.clear_contextvars()
     inserted_at = inserted_at or datetime.now(UTC)
     if isinstance(app, Unready):
         if app.queue is None:
@@ -110,6 +111,7 @@ def _give_up_telling(claim: Claim) -> None:
 def _owe_alert(claim: Claim, kind: OwedKind, event: Mapping[str, Any], now: datetime) -> None:
     content = delivery.event_content(event)
     claim.stage(lambda record: journal.owe(record, kind, content, now))
+    log.warning("alert.raised", request_id=claim.record.id, attempt=claim.record.attempt, kind=kind)
 
 
 async def _wake_later(app: App, record: Record) -> None:

@@ -73,6 +73,13 @@ class Route:
     def permissions(self) -> frozenset[str]:
         return CALLS[self.path.removesuffix(f"/{self.cast}")][self.method]
 
+    def held(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """The permissions in an access token that count here."""
+        return frozenset(claims.get("roles", ()))
+
+    def allows(self, claims: Mapping[str, Any]) -> bool:
+        return bool(self.held(claims) & self.permissions)
+
     @property
     def cast(self) -> str:
         """The type that the last segment casts to, as `graph.group`; else ""."""

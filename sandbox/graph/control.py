@@ -1,10 +1,11 @@
 """Scripting a simulated tenant from outside its process, below `/_sim/`.
 
-* `GET|PUT /_sim/settings`: the fields of `Settings`; only those named change.
+* `GET|PUT /_sim/settings`: the fields of `Settings`; only those named change. The same for `/_sim/organization`.
 * `GET|POST /_sim/users`; `GET|PATCH|DELETE /_sim/users/{id}`: people and what happened
   to them (`deletions`, `sessionsRevokedAt`).
 * `POST /_sim/users/{id}/methods`: somebody registers a method, now unless `created` says otherwise; `POST .../report`: the
   registration report is made anew.
+* `PUT /_sim/policies` with Conditional Access policies (`displayName`, `state`, `conditions`, `grantControls`): these are all.
 * `POST /_sim/roles`, `/_sim/group-eligibilities`, `/_sim/memberships` (`{user, group, access}`).
 
 Users are named by object id or user principal name. Bodies have the shape of the parts of a seed file (`sandbox.people`). What
@@ -20,6 +21,8 @@ from pydantic.alias_generators import to_camel
 
 from sandbox.graph.account import Account
 from sandbox.graph.errors import GraphError
+from sandbox.graph.organization import Organization
+from sandbox.graph.policies import policy
 from sandbox.graph.tenant import Settings, Tenant, instant
 from sandbox.people import GroupEligibility, Method, Person, RoleGrant
 
@@ -58,6 +61,11 @@ def _shared(tenant: Tenant, method: str, what: str, body: Any) -> Any:
         case "PUT", "settings":
             now = TypeAdapter(Settings).dump_python(tenant.settings, mode="json", by_alias=True)
             tenant.settings = TypeAdapter(Settings).validate_python({**now, **body})
+        case "GET", "organization":
+            return TypeAdapter(Organization).dump_python(tenant.organization, mode="json", by_alias=True)
+        case "PUT", "organization":
+            so_far = TypeAdapter(Organization).dump_python(tenant.organization, mode="json", by_alias=True)
+            tenant.organization = TypeAdapter(Organization).validate_python({**so_far, **body})
         case "GET", "users":
             return [seen(account) for account in tenant.accounts.values()]
         case "POST", "users":
@@ -70,6 +78,8 @@ def _shared(tenant: Tenant, method: str, what: str, body: Any) -> Any:
             tenant.make_eligible(eligible.principal, eligible.group, eligible.access)
         case "POST", "memberships":
             tenant.join(**body)
+        case "PUT", "policies":
+            tenant.policies = [policy(one) for one in body]
         case _:
             raise web.HTTPNotFound(text=f"no control {method} {what}")
     return {}

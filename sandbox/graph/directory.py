@@ -47,6 +47,7 @@ def user(account: Account) -> Entity:
         "creationType": "Invitation" if guest else None,
         "department": person.department,
         "employeeId": None,
+        "employeeType": person.employee_type,
         "externalUserState": "Accepted" if guest else None,
         "isManagementRestricted": True if person.restricted else None,
         "onPremisesSyncEnabled": True if person.synced else None,

@@ -15,7 +15,7 @@ import jwt
 from aiohttp import web
 
 from sandbox import tokens
-from sandbox.graph import authentication, directory, odata, reports, roles
+from sandbox.graph import administration, applications, authentication, directory, odata, policies, reports, roles
 from sandbox.graph.calls import Answer, Call, Route, find
 from sandbox.graph.control import control, control_user
 from sandbox.graph.errors import GraphError, NoSuchController, bad_request, no_segment
@@ -27,6 +27,7 @@ GLOBAL = "https://graph.microsoft.com"
 ROUTES = [*authentication.ROUTES, *directory.ROUTES, *roles.ROUTES, *reports.ROUTES]
 FREE = [authentication.UNTYPED_DELETE]
 """Routes that answer everyone the same, whatever the permissions."""
+EVERY = [*administration.ROUTES, *ROUTES, *applications.ROUTES, *policies.ROUTES, *FREE]
 CHALLENGE = (
     'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
     'client_id="00000003-0000-0000-c000-000000000000"'
@@ -62,7 +63,7 @@ class SimulatedGraph(Simulator):
 
     def describe(self, request: web.Request) -> dict[str, Any]:
         try:
-            route, _ = find([*ROUTES, *FREE], request.method, *_path(request))
+            route, _ = find(EVERY, request.method, *_path(request))
         except GraphError:
             route = None
         write = route.writes if route else request.method not in ("GET", "HEAD", "OPTIONS")
@@ -94,9 +95,8 @@ class SimulatedGraph(Simulator):
     async def _answer(self, request: web.Request, entry: dict[str, Any]) -> tuple[Route, odata.Entity | None]:
         claims = self._claims(request)
         version, segments = _path(request)
-        route, ids = find([*ROUTES, *FREE], request.method, version, segments)
-        permissions = frozenset(claims.get("roles", ()))
-        if route not in FREE and not permissions & route.permissions:
+        route, ids = find(EVERY, request.method, version, segments)
+        if route not in FREE and not route.allows(claims):
             raise _forbidden(route)
         call = Call(
             tenant=self.tenant,
@@ -105,7 +105,7 @@ class SimulatedGraph(Simulator):
             options=odata.options(request.raw_path.partition("?")[2], route.allowed),
             headers=request.headers,
             body=await _body(request),
-            permissions=permissions,
+            permissions=route.held(claims),
             actor=claims["oid"],
             root=f"{request.scheme}://{request.host}",
             cast=route.cast,
@@ -150,7 +150,7 @@ def _path(request: web.Request) -> tuple[str, list[str]]:
         raise bad_request(f"Invalid version: {version}")
     if "" in segments or not segments:
         raise no_segment("")
-    return version, [unquote(segment) for segment in segments]
+    return version, applications.by_key([unquote(segment) for segment in segments])
 
 
 async def _body(request: web.Request) -> Any:

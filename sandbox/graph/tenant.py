@@ -13,6 +13,8 @@ from pydantic.alias_generators import to_camel
 from sandbox.graph.account import Account, is_second_factor, serves
 from sandbox.graph.errors import no_resource
 from sandbox.graph.kinds import KINDS, TOKEN_DEVICE
+from sandbox.graph.organization import Organization
+from sandbox.graph.principals import Principals
 from sandbox.people import (
     PASSWORD_ID,
     PHONE_IDS,
@@ -73,6 +75,9 @@ class Tenant:
         self.roles: list[RoleGrant] = []
         self.group_eligibilities: list[GroupEligibility] = []
         self.audits: list[dict[str, Any]] = []
+        self.policies: list[dict[str, Any]] = []
+        self.principals = Principals()
+        self.organization = Organization()
         for person in seed.people:
             self.add(person)
         for grant in seed.roles:

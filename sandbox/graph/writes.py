@@ -89,6 +89,17 @@ def issue_pass(tenant: Tenant, account: Account, wanted: dict[str, Any], actor: 
     return method
 
 
+def add_phone(tenant: Tenant, account: Account, wanted: dict[str, Any], actor: str) -> Method:
+    """The phone is registered by an administrator; one of each type, and no alternate mobile without a mobile."""
+    _guard(tenant, account)
+    try:
+        method = tenant.register(account.person.id, Method(type="phone", created=tenant.now(), properties=wanted))
+    except ValueError as error:
+        raise method_refused(f"{error}.") from error
+    _audit(tenant, account, "Admin registered security info", actor)
+    return method
+
+
 def _audit(
     tenant: Tenant,
     account: Account,

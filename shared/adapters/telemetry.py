@@ -1,8 +1,8 @@
 """Events as JSON lines through Python's logging, where the Functions host picks them up.
 
-Names are constant, fields are identifiers and codes: docs/privacy.md lists them, none of them a person's. Bodies, tokens, phone
-numbers and ticket text are never passed in. Whatever is logged, by libraries too, stays on its line: line breaks and control
-characters are escaped.
+Names are constant, fields are identifiers and codes: `events` lists them, none of them a person's, and what is not on the list is
+left out. Bodies, tokens, phone numbers and ticket text are never passed in. Whatever is logged, by libraries too, stays on its
+line: line breaks and control characters are escaped. The host does the rest, as OpenTelemetry (docs/adr/0007-telemetry.md).
 """
 
 import logging
@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any
 
 import structlog
+
+from shared.events import EVENTS, EVERYWHERE
 
 # The SDKs log URLs with user principal names, and every request's headers. Of their warnings the first line is kept.
 _QUIET = ("azure", "httpx", "httpcore", "msal", "aiohttp", "kiota_http", "msgraph", "opentelemetry")
@@ -26,6 +28,7 @@ def configure() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _listed,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _without_messages,
@@ -60,6 +63,12 @@ def _first_line(record: logging.LogRecord) -> str:
     except (TypeError, ValueError):  # it says something else than it was given
         text = str(record.msg)
     return "".join(text.splitlines()[:1]).encode("unicode_escape").decode()
+
+
+def _listed(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Only the fields that the event may have; of an event that is not on the list its name."""
+    allowed = EVENTS.get(event["event"], frozenset()) | EVERYWHERE | {"event", "exc_info"}
+    return {name: value for name, value in event.items() if name in allowed}
 
 
 def _without_messages(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

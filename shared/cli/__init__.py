@@ -6,7 +6,7 @@ are made from it (`tables`). `running` has what all commands share: options, set
 
 import typer
 
-from shared.cli import dead_letters, simulate, status, switches, verify
+from shared.cli import dead_letters, doctor, grant, simulate, status, switches, verify
 from shared.cli.running import AsJson, Commands, SettingsFile, given
 
 cli = typer.Typer(
@@ -16,7 +16,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (status.cli, simulate.cli, switches.cli, dead_letters.cli, verify.cli):
+for commands in (status.cli, simulate.cli, switches.cli, dead_letters.cli, verify.cli, doctor.cli, grant.cli):
     cli.add_typer(commands)
 
 

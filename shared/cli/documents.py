@@ -5,6 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from shared import velocity
+from shared.doctor.findings import Finding
+from shared.doctor.findings import Status as FindingStatus
+from shared.doctor.permissions import Identity
 from shared.model import DeadLetter, Order, OrderReply, Reset, Switch, Switches, SwitchName, TicketRef
 from shared.record import Record
 from shared.settings import Settings
@@ -123,6 +126,27 @@ def _checked(one: Checked) -> Document:
         ],
         "unheard": [{"from": silent.witness, "cause": silent.cause} for silent in one.unheard],
         "untold": [{"from": silent.witness, "cause": silent.cause} for silent in one.untold],
+    }
+
+
+def doctor(version: str, settings: Settings | None, who: Identity | None, findings: Sequence[Finding], *, ok: bool) -> Document:
+    """What is asked of a tenant and answered, in a constant order; `ok` is what the exit status says."""
+    return {
+        "version": version,
+        "mode": settings.mode if settings else None,
+        "ok": ok,
+        "identity": {"tenant": who.tenant, "appId": who.app_id, "objectId": who.object_id} if who else None,
+        "findings": [
+            {
+                "id": one.id,
+                "status": one.status,
+                "mandatory": one.mandatory,
+                "what": one.what,
+                "why": one.why,
+                "mend": one.mend if one.status is not FindingStatus.OK else None,
+            }
+            for one in findings
+        ],
     }
 
 

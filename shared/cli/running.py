@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +81,16 @@ def given(context: typer.Context, settings: Path | None, as_json: bool) -> Given
 
 
 def run(context: typer.Context, settings: Path | None, as_json: bool, use: Callable[[App], Awaitable[Report]]) -> NoReturn:
-    """Ends with the report's status, or with that of what kept it from being made; never with a trace."""
-    options = given(context, settings, as_json)
+    """Concludes with what `use` finds over the app's settings and ports."""
+    conclude(given(context, settings, as_json), lambda environment: _used(environment, use))
+
+
+def conclude(options: Given, make: Callable[[Mapping[str, str]], Coroutine[Any, Any, Report]]) -> NoReturn:
+    """Ends with the status of the report that is made, or with that of what kept it from being made; never with a trace."""
     telemetry.configure()
     logging.disable(logging.CRITICAL)  # the report says it all; SDKs log addresses
     try:
-        report = asyncio.run(_used(_environment(options.settings), use))
+        report = asyncio.run(make(_environment(options.settings)))
     except Exception as error:  # noqa: BLE001 an operator is told what happened, not where in the code
         status, sentence = _told(error)
         more = {"problems": error.problems, "mode": error.mode} if isinstance(error, SettingsInvalid) else {}

@@ -132,6 +132,60 @@ def verified(document: Document) -> Shown:
     yield _sentence("All hold." if good else "Not all hold.", "bold green" if good else "bold red")
 
 
+def grant(document: Document) -> Shown:
+    identity = document["identity"]
+    yield _table(
+        ("", ""),
+        [
+            ("tenant", document["tenant"]),
+            ("signed in as", document["signedInAs"]),
+            ("identity", f"{identity['name']} ({identity['id']})"),
+            ("client id", identity["appId"]),
+            ("resource", identity["resource"] or "unknown"),
+        ],
+    )
+    rows = [*document["permissions"], *document["tooMany"]]
+    yield _table(
+        ("permission on Microsoft Graph", "", "why"), [(one["permission"], one["state"], one["cause"] or "") for one in rows]
+    )
+    yield from _about_grant(document)
+
+
+def _about_grant(document: Document) -> Shown:
+    if left := [one["permission"] for one in document["tooMany"] if one["state"] == "too many"]:
+        yield _sentence(f"Too many: {', '.join(left)}. --revoke-extra takes away what is not needed.", "bold yellow")
+    if document["otherApis"]:
+        yield _sentence(f"It also holds roles of {', '.join(document['otherApis'])}; they are left alone.")
+    if not document["complete"]:
+        yield _sentence("The identity does not hold just that yet.", "bold red")
+    elif document["changed"]:
+        yield _sentence("Done, and read back. Tokens issued before keep what they had for about a day.", "bold green")
+    else:
+        yield _sentence("Nothing is to be changed.", "bold green")
+
+
+def doctor(document: Document) -> Shown:
+    findings = document["findings"]
+    who = document["identity"] or {}
+    yield _table(("Reregister", ""), [("version", document["version"]), ("mode", document["mode"] or "unknown"), *who.items()])
+    yield _table(("status", "finding"), [(one["status"], f"{one['id']}: {one['what']}") for one in findings])
+    for one in findings:
+        if one["status"] != "ok":
+            yield _sentence(f"{one['id']}: {one['what']} {one['why']}", "bold red" if one["status"] == "fault" else "bold yellow")
+            if one["mend"]:
+                yield _sentence(f"    {one['mend']}")
+    yield _verdict(document)
+
+
+def _verdict(document: Document) -> Text:
+    if document["ok"]:
+        return _sentence("No fault was found.", "bold green")
+    states = [(one["status"], one["mandatory"]) for one in document["findings"]]
+    faults = sum(status == "fault" for status, _ in states)
+    unknown = sum(status == "not-checked" and mandatory for status, mandatory in states)
+    return _sentence(f"Not in order: {faults} at fault, {unknown} not checked that must be.", "bold red")
+
+
 def _witnesses(one: Document) -> str:
     return ", ".join(dict.fromkeys(said["from"] for said in one["anchors"])) or "nothing"
 

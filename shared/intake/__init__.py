@@ -15,6 +15,7 @@ from shared.intake.message import (
     message_event,
     reopening,
     returned,
+    trace_parent,
 )
 from shared.intake.signature import MAX_BODY, NotAuthentic, TooLarge, check_size, parse_key, verify
 from shared.intake.webhook import WEBHOOK_SOURCE, BadShape, BadValue, webhook_event
@@ -40,6 +41,7 @@ __all__ = [
     "parse_key",
     "reopening",
     "returned",
+    "trace_parent",
     "verify",
     "webhook_event",
 ]

@@ -1,6 +1,7 @@
 """A queue message: one CloudEvent 1.0 in structured JSON, from other automation or from our own webhook route.
 
-Source: CloudEvents 1.0.2, specification and JSON event format. As there, a context attribute that is null counts as absent.
+Sources: CloudEvents 1.0.2, specification and JSON event format; its extension "Distributed Tracing"; W3C, "Trace Context". As
+there, a context attribute that is null counts as absent, and a `traceparent` that is none is passed over.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ OPERATOR_SOURCE = "urn:reregister:operator"
 ACCEPTED = "reregisteraccepted"
 FINGERPRINT = "reregisterfingerprint"
 REOPENS = "reregisterreopens"
-"""Extension attributes of ours, on messages that the app itself puts on the queue."""
+TRACEPARENT = "traceparent"
+"""Extension attributes on messages that the app itself puts on the queue; all but the last are ours."""
 
 # RFC 3986 characters; a first segment with a colon in it must be a scheme.
 _REFERENCE = re.compile(
@@ -29,6 +31,7 @@ _REFERENCE = re.compile(
     r"(?:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
     r"(?:\#(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)?"
 )
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 _ONE_LINE = matching(_LINE, "Control characters are not allowed")
@@ -60,12 +63,13 @@ class ReceivedMessage:
     """An event from the queue. `first_inserted_at` is when it was first put there, if the app has put it there again since.
 
     `reopens` is the request that an operator wants attempted again. Whoever may send can write that: it is honoured only where
-    the journal knows the event already.
+    the journal knows the event already. `traceparent`: in whose trace it was sent; it decides nothing.
     """
 
     event: Event
     first_inserted_at: datetime | None = None
     reopens: str | None = None
+    traceparent: str | None = None
 
 
 class _Identity(Shape):
@@ -137,7 +141,13 @@ def message_event(text: str) -> ReceivedMessage:
         raise InvalidMessage(cause, f"/{FINGERPRINT}", "Only the webhook route says this")
     if (envelope.source == OPERATOR_SOURCE) is not (envelope.reregisterreopens is not None):
         raise InvalidMessage(cause, f"/{REOPENS}", "This stands in an operator's event, and in no other")
-    return ReceivedMessage(_event(envelope), envelope.reregisteraccepted, envelope.reregisterreopens)
+    traceparent = trace_parent((envelope.model_extra or {}).get(TRACEPARENT))
+    return ReceivedMessage(_event(envelope), envelope.reregisteraccepted, envelope.reregisterreopens, traceparent)
+
+
+def trace_parent(text: object) -> str | None:
+    """`text` where it is a `traceparent` of version 00, and so safe to pass on and to log; else None."""
+    return text if isinstance(text, str) and _TRACEPARENT.fullmatch(text) else None
 
 
 def check_time(event: Event, arrival: datetime) -> None:
@@ -152,8 +162,14 @@ def check_ordered(received: ReceivedMessage, known: str | None) -> None:
         raise InvalidMessage(received.event.cause, f"/{REOPENS}", "No operator has ordered this")
 
 
-def message(event: Event, *, data: Mapping[str, object] | None = None, first_inserted_at: datetime | None = None) -> str:
-    """The queue message that `message_event` reads as `event` and `first_inserted_at`.
+def message(
+    event: Event,
+    *,
+    data: Mapping[str, object] | None = None,
+    first_inserted_at: datetime | None = None,
+    traceparent: str | None = None,
+) -> str:
+    """The queue message that `message_event` reads as `event`, `first_inserted_at` and `traceparent`.
 
     `data` is what the sender said; only an event for a ticket can do without. `ValueError` when `event` does not follow from it.
     """
@@ -170,12 +186,14 @@ def message(event: Event, *, data: Mapping[str, object] | None = None, first_ins
         envelope[FINGERPRINT] = event.fingerprint
     if first_inserted_at:
         envelope[ACCEPTED] = _rfc_3339(first_inserted_at)
+    if traceparent:
+        envelope[TRACEPARENT] = traceparent
     text = canonical(envelope).decode()
     try:
         read_back = message_event(text)
     except InvalidMessage as error:
         raise ValueError("the event cannot be written as a message") from error
-    if read_back != ReceivedMessage(event, first_inserted_at):
+    if read_back != ReceivedMessage(event, first_inserted_at, traceparent=traceparent):
         raise ValueError("the message would say something else than the event")
     return text
 

@@ -31,16 +31,16 @@ class BadValue(_Refused):
     """The right shape, but a value that cannot be."""
 
 
-class _Ticket(Shape):
+class WebhookTicket(Shape):
     table: Table
     sys_id: SysId
     number: Number
 
 
-class _Body(Shape):
+class WebhookBody(Shape):
     type: EventType
     timestamp: Moment
-    data: _Ticket
+    data: WebhookTicket
 
 
 def webhook_event(webhook_id: str, body: bytes, *, tables: Collection[str], max_age: timedelta, now: datetime) -> Event:
@@ -50,7 +50,7 @@ def webhook_event(webhook_id: str, body: bytes, *, tables: Collection[str], max_
     older than `max_age` or more than 300 s ahead of `now`.
     """
     try:
-        said = _Body.model_validate(read(body))
+        said = WebhookBody.model_validate(read(body))
     except NotJson as error:
         raise BadShape("", str(error)) from None
     except ValidationError as error:

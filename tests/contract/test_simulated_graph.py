@@ -256,7 +256,7 @@ class TestWhatIsNoCall:
             ("GET", "/users/{id}/authentication/unheardOfMethods", 400, "BadRequest"),
             ("GET", "/users/{id}/authentication", 400, "BadRequest"),
             ("POST", "/$batch", 400, "BadRequest"),
-            ("DELETE", "/users/{id}", 405, "Request_BadRequest"),
+            ("DELETE", "/users/{id}", 403, "Authorization_RequestDenied"),
             ("DELETE", "/users/{id}/authentication/methods", 405, "Request_BadRequest"),
             ("DELETE", "/users/{id}/authentication/passwordMethods/{password}", 405, "Request_BadRequest"),
             ("GET", "/users/{id}/revokeSignInSessions", 405, "Request_BadRequest"),

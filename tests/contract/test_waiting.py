@@ -120,7 +120,7 @@ def tokens(service: Callable[[Any], Call]) -> Call:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("IDENTITY_ENDPOINT", f"{root}/msi/token")
             environment.setenv(HEADER_SETTING, "header")
-            credential = wiring._credential(None)
+            credential = wiring.identity_credential(None)
         async with credential:
             return await service(credential)("http://127.0.0.1:9")
 

@@ -38,6 +38,20 @@ async def going_on[Name, T](stories: Mapping[Name, Awaitable[T]]) -> AsyncIterat
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
+def one_after_another(start: Another) -> Another:
+    """As `start`, but none begins to start before the last one is up: twenty at once would keep everybody else from running."""
+    starting = asyncio.Lock()
+
+    @asynccontextmanager
+    async def waits(**options: Any) -> AsyncIterator[Stack]:
+        async with AsyncExitStack() as resources:
+            async with starting:
+                running = await resources.enter_async_context(start(**options))
+            yield running
+
+    return waits
+
+
 @pytest.fixture(scope="session")
 def traces() -> Traces:
     return Traces()
@@ -45,17 +59,11 @@ def traces() -> Traces:
 
 @pytest.fixture(scope="session")
 def another(traces: Traces) -> Another:
-    """Starts a stack of a test's own; takes the same arguments as `sandbox.stack.stack`.
-
-    One starts at a time: the processes of twenty at once would keep each other, and whoever is measured, from running.
-    """
-    starting = asyncio.Lock()
+    """Starts a stack of a test's own; takes the same arguments as `sandbox.stack.stack`."""
 
     @asynccontextmanager
     async def start(**options: Any) -> AsyncIterator[Stack]:
-        async with AsyncExitStack() as resources:
-            async with starting:
-                running = await resources.enter_async_context(sandbox.stack(on_line=traces.lines.append, **options))
+        async with sandbox.stack(on_line=traces.lines.append, **options) as running:
             traces.stacks.append(running)
             yield running
 
@@ -84,5 +92,6 @@ async def being_told(request: pytest.FixtureRequest, another: Another) -> AsyncI
     if not stories:
         yield {}
         return
-    async with another() as shared, going_on({story: story(shared, another) for story in stories}) as tasks:
+    patiently = one_after_another(another)
+    async with another() as shared, going_on({story: story(shared, patiently) for story in stories}) as tasks:
         yield tasks

@@ -17,12 +17,12 @@ from tests.unit import build
 HOST: dict[str, Any] = json.loads((Path(__file__).parents[2] / "host.json").read_text("utf-8"))
 QUEUES = "/extensions/queues"
 LEVELS = "/logging/logLevel"
-SAMPLING = "/logging/applicationInsights/samplingSettings"
 
 POLICY: dict[str, tuple[object, str]] = {
     "/version": ("2.0", "the schema of every host since version 2"),
     "/extensionBundle/id": ("Microsoft.Azure.Functions.ExtensionBundle", "brings the storage bindings"),
     "/extensionBundle/version": ("[4.*, 5.0.0)", "fixes come by themselves, a new major version does not"),
+    "/telemetryMode": ("OpenTelemetry", "the host sends what our functions log, by its identity: docs/adr/0007-telemetry.md"),
     "/functionTimeout": ("00:05:00", "a hung invocation lets go of its slot; the default may be half an hour or none"),
     "/extensions/http/routePrefix": ("api", "the addresses that senders know"),
     f"{QUEUES}/batchSize": (4, "few at a time: Graph throttles, and all of them share one process"),
@@ -35,11 +35,8 @@ POLICY: dict[str, tuple[object, str]] = {
         "as every sender and our own client write; anything else goes to poison without a word",
     ),
     f"{LEVELS}/default": ("Information", "one line for each thing that happened"),
-    f"{LEVELS}/Host.Results": ("Information", "every invocation leaves a trace"),
     f"{LEVELS}/Azure.Core": ("Warning", "the SDK's lines about each call name addresses with people in them"),
     f"{LEVELS}/Azure.Storage": ("Warning", "the host's own polling is not news"),
-    f"{SAMPLING}/isEnabled": (True, "dependencies are many; they alone are sampled"),
-    f"{SAMPLING}/excludedTypes": ("Request;Exception;Trace", "what was done to somebody is never thinned out"),
 }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import httpx
+import structlog
 from azure.core.exceptions import AzureError
 from kiota_abstractions.native_response_handler import NativeResponseHandler
 from kiota_abstractions.request_information import RequestInformation
@@ -22,6 +23,8 @@ from shared.adapters.graph import shapes
 from shared.model import WaitingFor
 from shared.ports import Clock, Forbidden, PersonNotFound, Unavailable
 from shared.waits import AskedToWait, retry_after
+
+log = structlog.get_logger()
 
 CALL_SECONDS = 20
 SHORT_WAITS = timedelta(seconds=4)
@@ -174,7 +177,10 @@ def _judged(call: str, response: httpx.Response, accept: Collection[int], now: d
     if answer.status == 404:
         raise PersonNotFound(str(answer))
     if answer.status in TRANSIENT:
-        raise _unavailable(str(answer), retry_after(response.headers.get("Retry-After"), now))
+        wait = retry_after(response.headers.get("Retry-After"), now)
+        if answer.status == 429:
+            log.warning("graph.throttled", call=call, wait_seconds=wait.total_seconds() if wait is not None else None)
+        raise _unavailable(str(answer), wait)
     raise UnexpectedAnswer(str(answer))
 
 

@@ -6,6 +6,7 @@ Source: Microsoft Graph, "Microsoft Graph permissions reference", and the permis
 import base64
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from shared.model import Removal
 
@@ -44,15 +45,20 @@ def granted(token: str) -> frozenset[str] | None:
 
     A token's form is Graph's own affair, so this only ever warns early: what cannot be read is unknown, not lacking.
     """
-    try:
-        _, payload, _ = token.split(".")
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except ValueError:
-        return None
-    roles = claims.get("roles") if isinstance(claims, dict) else None
+    roles = (claims(token) or {}).get("roles")
     if not isinstance(roles, list):
         return None
     return frozenset(role for role in roles if isinstance(role, str))
+
+
+def claims(token: str) -> dict[str, Any] | None:
+    """What our own access token says, unverified; None when it cannot be read."""
+    try:
+        _, payload, _ = token.split(".")
+        said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def missing(held: frozenset[str], removals: Iterable[Removal], *, revoke: bool, prefer: bool) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class ServiceNowDesk:
         """The only ticket of the table that bears just this number; `TicketNotFound` also when one that we may not read does."""
         if not TABLE.fullmatch(table) or not NUMBER.fullmatch(number):
             raise TicketNotFound("impossible-name")
-        query = _query(("sys_id", "number")) | {"sysparm_query": f"number={number}", "sysparm_limit": "2"}
+        query = query_of(("sys_id", "number")) | {"sysparm_query": f"number={number}", "sysparm_limit": "2"}
         rows, total = (await self._get(table, query)).rows()
         match rows:
             case [row] if total <= 1 and text_of(row, "number") == number and SYS_ID.fullmatch(text_of(row, "sys_id")):
@@ -108,7 +108,7 @@ class ServiceNowDesk:
             missing = {name: text for name, text in missing.items() if not _stands(record, name, note)}
             if not missing.keys() - {"state"}:  # all was written at once: a ticket that moved on since is left where it is
                 return Written(state_changed=not missing)
-        query = _query(("sys_id", "number", "state", *JOURNALS))
+        query = query_of(("sys_id", "number", "state", *JOURNALS))
         reply = await self._client.send("PATCH", _path(ref), query, missing)
         try:
             record = understood(reply, self._clock.now()).record()
@@ -126,7 +126,7 @@ class ServiceNowDesk:
         return Written(state_changed="state" not in missing or _stands(record, "state", note))
 
     async def _ticket(self, ref: TicketRef, fields: Iterable[str]) -> Fields:
-        record = (await self._get(_path(ref), _query(("sys_id", "number", *fields)))).record()
+        record = (await self._get(_path(ref), query_of(("sys_id", "number", *fields)))).record()
         if (text_of(record, "sys_id"), text_of(record, "number")) != (ref.sys_id, ref.number):
             raise TicketNotFound("other-record")
         return record
@@ -178,7 +178,7 @@ class ServiceNowDesk:
         One that we may not read counts in the page and the total, but is not shown: `Forbidden`. ServiceNow leaves out what it
         does not understand of a query, and the rest runs: a row that was not `asked_for` makes it no answer, `Unavailable`.
         """
-        parameters = _query(("sys_id", *fields)) | {
+        parameters = query_of(("sys_id", *fields)) | {
             "sysparm_query": f"{query}^ORDERBYsys_id",  # pages need an order that stays
             "sysparm_limit": str(ROWS_PAGE),
         }
@@ -198,7 +198,7 @@ class ServiceNowDesk:
         if not RECORD_ID.fullmatch(user):
             return None
         try:
-            answer = await self._get(f"sys_user/{quote(user, safe='')}", _query(("sys_id", self._user_field)))
+            answer = await self._get(f"sys_user/{quote(user, safe='')}", query_of(("sys_id", self._user_field)))
         except TicketNotFound:
             return None
         record = answer.record()
@@ -231,7 +231,7 @@ def _path(ref: TicketRef) -> str:
     return f"{ref.table}/{ref.sys_id}"
 
 
-def _query(fields: Iterable[str]) -> dict[str, str]:
+def query_of(fields: Iterable[str]) -> dict[str, str]:
     return {
         "sysparm_fields": ",".join(fields),
         "sysparm_display_value": "all",
