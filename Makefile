@@ -12,7 +12,7 @@ BOTH_CORES := -n 2 --dist worksteal
 BY_THE_CLOCK := tests/contract/test_functions_host.py
 
 .PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean \
-	package check-infra servicenow live openapi
+	package check-infra servicenow live live-clean openapi
 
 help: ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -81,6 +81,12 @@ servicenow: setup ## the ServiceNow side: type check, unit tests, build
 
 openapi: setup ## docs/openapi.json anew, after a change to the HTTP routes
 	@$(RUN) -m shared.cli.openapi > docs/openapi.json
+
+live: setup ## tries a TEST tenant, named by LIVE_ settings (docs/live.md); OUT=file.json keeps the table
+	@$(RUN) -m pytest tests/live $(if $(OUT),--out "$(OUT)")
+
+live-clean: setup ## deletes the test users that a killed live run has left
+	@$(RUN) -m pytest tests/live --clean
 
 lock: setup ## compiles requirements.txt and requirements-dev.txt anew from pyproject.toml
 	@$(BOOTSTRAP) --lock
