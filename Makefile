@@ -4,7 +4,7 @@ SHELL := bash
 RUN := .venv/bin/python
 # pyenv refuses to run `python3` at all where it has no 3.13; any Python from 3.11 will do for setting up.
 BOOTSTRAP := $(shell python3 -c "" 2>/dev/null || echo PYENV_VERSION=system) python3 sandbox/bootstrap.py
-# What the caller's shell says about the product or its tools must not reach it.
+# What the caller's shell says about the product or its tools must not reach it. What fetches from the registries goes without.
 CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),CI="$(CI)")
 # One process of tests keeps one core busy, where it starts no others: two at a time.
 BOTH_CORES := -n 2 --dist worksteal
@@ -12,7 +12,7 @@ BOTH_CORES := -n 2 --dist worksteal
 BY_THE_CLOCK := tests/contract/test_functions_host.py
 
 .PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean \
-	package check-infra servicenow live live-clean openapi
+	modules by-the-clock side-by-side package check-infra servicenow live live-clean openapi
 
 help: ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -26,11 +26,18 @@ demo: setup ## the main job, visibly, from ticket to proof; exits 0 only if it h
 up: setup ## the same stack, left running, with commands to paste
 	@$(CLEAN) $(RUN) -m sandbox.up $(if $(PORT),--port "$(PORT)")
 
-test: setup ## every test, in four runs with a summary each, the last two side by side; fails if any does
-	@failed=0; $(CLEAN) $(RUN) -m pytest tests/unit tests/contract --ignore $(BY_THE_CLOCK) $(BOTH_CORES) || failed=1; \
-		$(CLEAN) $(RUN) -m pytest $(BY_THE_CLOCK) || failed=1; \
-		echo "Attacks and stories, side by side; each is shown when it is over, some minutes from now."; \
-		$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target attacks e2e && exit $$failed
+test: setup ## every test: modules, then what measures time, then attacks and stories side by side; a summary each
+	@$(MAKE) --no-print-directory --keep-going modules by-the-clock side-by-side
+
+modules: setup
+	@$(CLEAN) $(RUN) -m pytest tests/unit tests/contract --ignore $(BY_THE_CLOCK) $(BOTH_CORES)
+
+by-the-clock: setup
+	@$(CLEAN) $(RUN) -m pytest $(BY_THE_CLOCK)
+
+side-by-side: setup
+	@echo "Attacks and stories, side by side: each is shown when it is over, some minutes from now."
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target attacks e2e
 
 unit contract: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@ $(BOTH_CORES)
@@ -71,13 +78,13 @@ chaos: setup ## N= requests while everything fails, decided by SEED= (RATE= of a
 		$(if $(OUT),--out "$(OUT)")
 
 package: setup ## the deployment zip under dist/, with its bill of materials; the same bytes for the same commit
-	@$(CLEAN) $(RUN) -m deploy
+	@$(RUN) -m infra.package
 
 check-infra: setup servicenow ## everything that is deployed, checked offline: Bicep, ServiceNow app, monitoring, workflow, scripts, package
-	@$(CLEAN) $(RUN) -m pytest tests/infra tests/package
+	@$(RUN) -m pytest tests/infra tests/package
 
 servicenow: setup ## the ServiceNow side: type check, unit tests, build
-	@$(CLEAN) $(BOOTSTRAP) --servicenow
+	@$(BOOTSTRAP) --servicenow
 
 openapi: setup ## docs/openapi.json anew, after a change to the HTTP routes
 	@$(RUN) -m shared.cli.openapi > docs/openapi.json

@@ -175,7 +175,7 @@ class Attempt:
             outcome=outcome,
             reason=record.reason,
             reasons=record.reasons,
-            took_seconds=round(max(now - record.accepted_at, timedelta()).total_seconds(), 1),
+            took_seconds=round(max(now - record.attempts_opened[-1], timedelta()).total_seconds(), 1),
         )
         for kind in wording.alerts(record):
             log.warning("alert.raised", request_id=record.id, attempt=record.attempt, kind=kind)

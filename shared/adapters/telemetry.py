@@ -16,6 +16,9 @@ import structlog
 
 from shared.events import EVENTS, EVERYWHERE
 
+LONGEST = 1000
+"""Characters of a library's line that are kept."""
+
 # The SDKs log URLs with user principal names, and every request's headers. Of their warnings the first line is kept.
 _QUIET = ("azure", "httpx", "httpcore", "msal", "aiohttp", "kiota_http", "msgraph", "opentelemetry")
 
@@ -62,7 +65,7 @@ def _first_line(record: logging.LogRecord) -> str:
         text = record.getMessage()
     except (TypeError, ValueError):  # it says something else than it was given
         text = str(record.msg)
-    return "".join(text.splitlines()[:1]).encode("unicode_escape").decode()
+    return "".join(text.splitlines()[:1])[:LONGEST].encode("unicode_escape").decode()
 
 
 def _listed(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -3,11 +3,11 @@
 The sets and the ids are those of docs/permissions.md, which a test compares with this file.
 """
 
-import base64
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from shared.adapters.graph import permissions as graph_permissions
 
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 """Microsoft Graph's application id, the same in every tenant and cloud."""
@@ -110,12 +110,8 @@ def signed_in(token: str) -> Person:
     `idtyp` tells, where it is there; a token without `scp` acts for nobody but an application.
     Source: Microsoft identity platform, access token claims reference.
     """
-    try:
-        _, payload, _ = token.split(".")
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except ValueError:
-        claims = None
-    if not isinstance(claims, dict):
+    claims = graph_permissions.claims(token)
+    if claims is None:
         raise NotGranted("The access token does not show who is signed in.")
     scopes = claims.get("scp")
     if claims.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.strip():

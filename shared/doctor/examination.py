@@ -20,10 +20,11 @@ from shared.doctor.ports import Dates, GraphInspection, QueueSeen, RowsSeen, Sto
 from shared.guardrails import ANY
 from shared.model import Mode, Person, Profile, Reason, WaitingFor
 from shared.ports import Forbidden, NotLetIn, PersonNotFound, TicketNotFound, TokenRefused, Unavailable
-from shared.settings import TicketSystem
+from shared.settings import Connection, TicketSystem
 from shared.simulation import ForPerson
 
 REQUESTS, RESULTS, POISON = "mfa-requests", "mfa-results", "mfa-requests-poison"
+JOURNAL, CONTROL, RECEIPTS = "reregisterjournal", "reregistercontrol", "reregister-receipts"
 ENCODING_SETTING = "AzureFunctionsJobHost__extensions__queues__messageEncoding"
 SOURCE = "urn:reregister:doctor"
 CANARIES = 5
@@ -184,17 +185,17 @@ async def _registration(tenant: Tenant) -> Sequence[Finding]:
 
 async def _requests_queue(tenant: Tenant) -> Sequence[Finding]:
     """The queue and what lies on it: each message is looked at where it is, and none is taken."""
-    finding, seen = await _queue(tenant, "storage-requests-queue", REQUESTS, missing=Status.FAULT)
+    finding, seen = await _queue(tenant, "storage-requests-queue", REQUESTS)
     return finding, _encoding(tenant, seen)
 
 
 async def _results_queue(tenant: Tenant) -> Sequence[Finding]:
-    finding, _ = await _queue(tenant, "storage-results-queue", RESULTS, missing=Status.FAULT)
+    finding, _ = await _queue(tenant, "storage-results-queue", RESULTS)
     return [finding]
 
 
 async def _poison_queue(tenant: Tenant) -> Sequence[Finding]:
-    finding, seen = await _queue(tenant, "storage-poison-queue", POISON, missing=Status.OK)
+    finding, seen = await _queue(tenant, "storage-poison-queue", POISON, made_when_needed=True)
     name = "poison-empty"
     if finding.status is Status.FAULT:
         return finding, *not_checked([name], "The queue cannot be read.")
@@ -204,7 +205,7 @@ async def _poison_queue(tenant: Tenant) -> Sequence[Finding]:
     return finding, Finding(name, Status.FAULT, what, "reregister dead-letters")
 
 
-async def _queue(tenant: Tenant, finding: str, queue: str, *, missing: Status) -> tuple[Finding, QueueSeen | None]:
+async def _queue(tenant: Tenant, finding: str, queue: str, *, made_when_needed: bool = False) -> tuple[Finding, QueueSeen | None]:
     try:
         seen = await tenant.storage.queue(queue)
     except Unavailable as error:
@@ -213,9 +214,10 @@ async def _queue(tenant: Tenant, finding: str, queue: str, *, missing: Status) -
         ), None
     if seen is not None:
         return Finding(finding, Status.OK, f"The queue {queue} can be read; about {seen.messages} messages."), seen
-    mend = f"az storage queue create --auth-mode login --account-name <account> --name {queue}"
-    what = f"There is no queue {queue}" + (" yet; it is made when it is needed." if missing is Status.OK else ".")
-    return Finding(finding, missing, what, None if missing is Status.OK else mend), None
+    mend = _create("queue", queue)
+    if made_when_needed:
+        return _not_there_yet(finding, f"queue {queue}", tenant.app.settings.queues, mend), None
+    return Finding(finding, Status.FAULT, f"There is no queue {queue}.", mend), None
 
 
 def _encoding(tenant: Tenant, seen: QueueSeen | None) -> Finding:
@@ -227,15 +229,19 @@ def _encoding(tenant: Tenant, seen: QueueSeen | None) -> Finding:
         return Finding(name, Status.NOT_CHECKED, f"The host reads base64; no message on {REQUESTS} could be looked at.")
     if seen.foreign:
         what = f"{seen.foreign} of the {seen.looked_at} messages at the head of {REQUESTS} are not base64 of UTF-8 text."
-        mend = "az storage message put --auth-mode login --account-name <account> --queue-name mfa-requests --content <base64>"
+        mend = f"az storage message put --auth-mode login --account-name <account> --queue-name {REQUESTS} --content <base64>"
         return Finding(name, Status.FAULT, what, mend)
     return Finding(name, Status.OK, f"The host reads base64, and so are the {seen.looked_at} messages that could be looked at.")
 
 
 def _message_encoding(tenant: Tenant) -> object:
-    """As the host reads it: a setting goes before host.json, and base64 is its default; None where host.json is not readable."""
-    if given := tenant.environment.get(ENCODING_SETTING, "").strip():
-        return given.lower()
+    """As the host reads it: a setting, in whatever case its name is, goes before host.json, and base64 is its default.
+
+    None where host.json is not readable.
+    """
+    for name, value in tenant.environment.items():
+        if name.lower() == ENCODING_SETTING.lower() and (given := value.strip()):
+            return given.lower()
     try:
         queues = json.loads(tenant.host_json).get("extensions", {}).get("queues", {})
         return str(queues.get("messageEncoding", "base64")).lower()
@@ -244,28 +250,43 @@ def _message_encoding(tenant: Tenant) -> object:
 
 
 async def _journal(tenant: Tenant) -> Sequence[Finding]:
-    role = _role("reregisterjournal", "Storage Table Data Contributor", "tableServices/default/tables")
-    return [await _store("storage-journal", "table reregisterjournal", tenant.storage.journal(), role)]
+    return [await _table(tenant, "storage-journal", JOURNAL, tenant.storage.journal())]
 
 
 async def _control(tenant: Tenant) -> Sequence[Finding]:
-    role = _role("reregistercontrol", "Storage Table Data Contributor", "tableServices/default/tables")
-    return [await _store("storage-control", "table reregistercontrol", tenant.storage.control(), role)]
+    return [await _table(tenant, "storage-control", CONTROL, tenant.storage.control())]
 
 
 async def _receipts(tenant: Tenant) -> Sequence[Finding]:
-    role = _role("reregister-receipts", "Storage Blob Data Contributor", "blobServices/default/containers")
-    return [await _store("storage-receipts", "container reregister-receipts", tenant.storage.receipts(), role)]
+    role = _role(RECEIPTS, "Storage Blob Data Contributor", "blobServices/default/containers")
+    return [await _store(tenant, "storage-receipts", "container", RECEIPTS, tenant.storage.receipts(), role)]
 
 
-async def _store(finding: str, what: str, looked: Awaitable[bool], role: str) -> Finding:
+async def _table(tenant: Tenant, finding: str, name: str, looked: Awaitable[bool]) -> Finding:
+    role = _role(name, "Storage Table Data Contributor", "tableServices/default/tables")
+    return await _store(tenant, finding, "table", name, looked, role)
+
+
+async def _store(tenant: Tenant, finding: str, kind: str, name: str, looked: Awaitable[bool], role: str) -> Finding:
+    what = f"{kind} {name}"
     try:
         there = await looked
     except Unavailable as error:
         return _shut(finding, error, what, role)
-    return Finding(
-        finding, Status.OK, f"The {what} can be read." if there else f"There is no {what} yet; the first request makes it."
-    )
+    if there:
+        return Finding(finding, Status.OK, f"The {what} can be read.")
+    return _not_there_yet(finding, what, tenant.app.settings.journal, _create(kind, name))
+
+
+def _not_there_yet(finding: str, what: str, connection: Connection, mend: str) -> Finding:
+    """With a connection string it can be made whenever it is needed; an identity may have its role on just what was there."""
+    if connection.connection_string is not None:
+        return Finding(finding, Status.OK, f"There is no {what} yet; it is made when it is needed.")
+    return Finding(finding, Status.WARNING, f"There is no {what}, and our identity may not be allowed to make it.", mend)
+
+
+def _create(kind: str, name: str) -> str:
+    return f"az storage {kind} create --auth-mode login --account-name <account> --name {name}"
 
 
 def _shut(finding: str, error: Unavailable, what: str, role: str) -> Finding:

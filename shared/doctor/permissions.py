@@ -13,6 +13,7 @@ ISSUES_PASSES = frozenset({EVERY_METHOD, "UserAuthMethod-TAP.ReadWrite.All"})
 REVOKES = "User.RevokeSessions.All"
 _COVERED = re.compile(r"UserAuthenticationMethod\.Read\.All|UserAuthMethod-\w+\.ReadWrite\.All")
 _IDENTIFIER = re.compile(r"[0-9A-Za-z.:/_-]{1,128}")
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ def _token(me: Identity, claims: Mapping[str, Any], client_id: str | None) -> Fi
         return Finding("graph-token", Status.FAULT, f"The token is not an application's. {who}", mend)
     if client_id is not None and me.app_id.lower() != client_id.lower():
         return Finding("graph-token", Status.FAULT, f"The token is not that of AZURE_CLIENT_ID. {who}", mend)
+    if _UNKNOWN in (me.tenant, me.app_id, me.object_id):
+        return Finding("graph-token", Status.NOT_CHECKED, f"The token does not say whose it is. {who}", mend)
     return Finding("graph-token", Status.OK, who)
 
 
@@ -118,7 +121,7 @@ def _listing(app_id: str) -> str:
 
 def _text(claims: Mapping[str, Any], *names: str) -> str:
     values: Iterable[object] = (claims.get(name) for name in names)
-    return next((value for value in values if isinstance(value, str) and _IDENTIFIER.fullmatch(value)), "unknown")
+    return next((value for value in values if isinstance(value, str) and _IDENTIFIER.fullmatch(value)), _UNKNOWN)
 
 
 def _shown(role: str) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from sandbox.people import ADELE, JONI
+from shared.adapters import queues
+from shared.adapters.receipts import CONTAINER
+from shared.adapters.tables import CONTROL_TABLE, TABLE
 from shared.cli import documents, granting
 from shared.cli.doctor import NEEDS
 from shared.doctor import configuration, examination, permissions, registration
@@ -19,6 +22,7 @@ from shared.doctor.ports import QueueSeen, RowsSeen, TicketSeen
 from shared.doctor.registration import Policies, Policy
 from shared.model import Person, WaitingFor
 from shared.ports import Forbidden, NotLetIn, TokenRefused, Unavailable
+from shared.settings import Connection
 from tests.unit.test_settings import IDENTITY, LEAST, STORAGE, TICKET_SYSTEM
 from tests.unit.world import World
 
@@ -87,6 +91,11 @@ def test_a_tenant_passes_without_fault_and_with_nothing_mandatory_unknown(
 ) -> None:
     fine = Finding("mode", Status.OK, "")
     assert passes((fine, Finding("cooldown", status, "", mandatory=mandatory))) is expected
+
+
+def test_what_is_looked_at_is_what_the_app_uses() -> None:
+    assert (examination.REQUESTS, examination.RESULTS, examination.POISON) == (queues.REQUESTS, queues.RESULTS, queues.POISON)
+    assert (examination.JOURNAL, examination.CONTROL, examination.RECEIPTS) == (TABLE, CONTROL_TABLE, CONTAINER)
 
 
 # ---- settings
@@ -268,6 +277,13 @@ def test_a_persons_token_is_not_the_identitys(more: dict[str, Any]) -> None:
     assert about(DEFAULT, **more)["graph-token"].status is Status.FAULT
 
 
+@pytest.mark.parametrize("claim", ["tid", "appid", "oid"])
+def test_a_token_that_does_not_say_whose_it_is_is_not_taken_for_ours(claim: str) -> None:
+    claims = {name: value for name, value in CLAIMS.items() if name != claim} | {"roles": DEFAULT}
+    findings = permissions.judge(claims, NEEDS, client_id=None, full_reset=False, revoke=True)
+    assert amiss(findings) == {"graph-token": Status.NOT_CHECKED}
+
+
 def test_a_token_of_another_identity_is_a_fault() -> None:
     assert about(DEFAULT, client_id="0b0b0b0b-9999-4222-8333-444444444444")["graph-token"].status is Status.FAULT
     assert about(DEFAULT, client_id=None)["graph-token"].status is Status.OK
@@ -282,12 +298,18 @@ def test_what_a_token_says_is_shown_as_identifiers_only() -> None:
 # ---- registration
 
 
-def policy(state: str = "enabled", *, users: str = "All", action: str = registration.ACTION, controls: Any = ("mfa",)) -> Policy:
-    document = {
-        "state": state,
-        "conditions": {"applications": {"includeUserActions": [action]}, "users": {"includeUsers": [users]}},
-        "grantControls": None if controls is None else {"builtInControls": list(controls), "authenticationStrength": None},
-    }
+def policy(
+    state: str = "enabled",
+    *,
+    users: str = "All",
+    action: str = registration.ACTION,
+    controls: Any = ("mfa",),
+    grant: Mapping[str, Any] | None = None,
+    conditions: Mapping[str, Any] | None = None,
+) -> Policy:
+    asked = {"builtInControls": list(controls or ()), "authenticationStrength": None, "operator": "OR", **(grant or {})}
+    applied = {"applications": {"includeUserActions": [action]}, "users": {"includeUsers": [users]}, **(conditions or {})}
+    document = {"state": state, "conditions": applied, "grantControls": None if controls is None else asked}
     return Policy.model_validate(document)
 
 
@@ -307,6 +329,42 @@ def policy(state: str = "enabled", *, users: str = "All", action: str = registra
 )
 def test_registration_is_protected_by_an_enabled_policy_for_everybody(policies: list[Policy], status: Status) -> None:
     assert registration.judge(policies, "https://graph.microsoft.com").status is status
+
+
+@pytest.mark.parametrize(
+    ("conditions", "status"),
+    [
+        ({"userRiskLevels": [], "clientAppTypes": ["all"], "platforms": None, "locations": None, "devices": None}, Status.OK),
+        ({"locations": {"includeLocations": ["All"], "excludeLocations": ["AllTrusted"]}}, Status.OK),
+        ({"locations": {"includeLocations": ["0b0b0b0b-9999-4222-8333-444444444444"]}}, Status.WARNING),
+        ({"locations": {"excludeLocations": ["AllTrusted"]}}, Status.WARNING),
+        ({"signInRiskLevels": ["high"]}, Status.WARNING),
+        ({"platforms": {"includePlatforms": ["iOS"]}}, Status.WARNING),
+        ({"clientAppTypes": ["browser"]}, Status.WARNING),
+        ({"aConditionOfTomorrow": {"only": "on Mondays"}}, Status.WARNING),
+    ],
+)
+def test_a_policy_that_holds_for_some_sign_ins_only_is_not_one_for_everybody(conditions: dict[str, Any], status: Status) -> None:
+    assert registration.judge([policy(conditions=conditions)], "https://graph.microsoft.com").status is status
+
+
+@pytest.mark.parametrize(
+    ("controls", "grant", "status"),
+    [
+        (["mfa", "compliantDevice"], {}, Status.OK),
+        ([], {"authenticationStrength": {"id": "2"}}, Status.OK),
+        (["mfa"], {"operator": "AND", "termsOfUse": ["t"]}, Status.OK),
+        (["mfa"], {"termsOfUse": ["t"]}, Status.FAULT),  # whoever has nothing else accepts the terms
+        (["mfa"], {"customAuthenticationFactors": ["theirs"]}, Status.FAULT),
+        (["mfa", "approvedApplication"], {}, Status.FAULT),
+        (["unknownFutureValue"], {"operator": "AND"}, Status.FAULT),
+        ([], {"operator": "AND", "termsOfUse": ["t"]}, Status.FAULT),
+    ],
+)
+def test_the_weakest_of_the_controls_that_suffice_must_protect(
+    controls: list[str], grant: dict[str, Any], status: Status
+) -> None:
+    assert registration.judge([policy(controls=controls, grant=grant)], "https://graph.microsoft.com").status is status
 
 
 def test_a_list_of_graphs_is_read_whatever_else_it_holds() -> None:
@@ -373,6 +431,7 @@ class Graph:
 class Stores:
     messages: int = 0
     error: Exception | None = None
+    there: bool = True
 
     async def queue(self, name: str) -> QueueSeen | None:
         if self.error:
@@ -382,7 +441,7 @@ class Stores:
     async def journal(self) -> bool:
         if self.error:
             raise self.error
-        return True
+        return self.there
 
     control = receipts = journal
 
@@ -484,6 +543,20 @@ async def test_storage_that_does_not_answer_is_a_fault(tenant: Tenant) -> None:
         assert found[name] is Status.FAULT
 
 
+async def test_what_is_not_there_is_fine_only_for_whoever_may_make_it(world: World, tenant: Tenant) -> None:
+    """A role is given on a table that there is; a connection string opens the whole account."""
+    new = replace(tenant, storage=Stores(there=False))
+    assert await statuses(new) == FINE
+    by_role = Connection("Journal", None, table_url="https://contoso.table.core.windows.net")
+    settings = replace(new.app.settings, journal=by_role, queues=by_role)
+    found = by_id((await examine(replace(new, app=replace(new.app, settings=settings)))).findings)
+    for name in ("storage-poison-queue", "storage-journal", "storage-control", "storage-receipts"):
+        assert found[name].status is Status.WARNING
+        assert " create " in str(found[name].mend)
+        assert found[name].what.startswith("There is no ")
+    assert found["poison-empty"].status is Status.OK
+
+
 async def test_storage_that_does_not_let_us_in_names_the_role(tenant: Tenant) -> None:
     shut = replace(tenant, storage=Stores(error=NotLetIn(WaitingFor.STORAGE, "403 AuthorizationPermissionMismatch")))
     found = by_id((await examine(shut)).findings)
@@ -547,6 +620,7 @@ async def test_a_file_that_is_no_list_of_policies_is_not_taken_for_one(tenant: T
         (b'{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, Status.FAULT),
         (b'{"version": "2.0"}', {examination.ENCODING_SETTING: "none"}, Status.FAULT),
         (b'{"extensions": {"queues": {"messageEncoding": "none"}}}', {examination.ENCODING_SETTING: "base64"}, Status.OK),
+        (b'{"version": "2.0"}', {examination.ENCODING_SETTING.upper(): "none"}, Status.FAULT),  # the host minds no case
         (b"no JSON", {}, Status.FAULT),
         (b"[]", {}, Status.FAULT),
     ],

@@ -13,9 +13,9 @@ from sandbox.people import ADELE, GUEST, JONI, Method
 from shared import acceptance, depths
 from shared.adapters.graph import calls
 from shared.model import AlertKind, Switch, SwitchName, WaitingFor
-from shared.ports import Unavailable
+from shared.ports import Forbidden, Unavailable
 from tests.unit import build
-from tests.unit.world import ALL_METHODS, World
+from tests.unit.world import ALL_METHODS, World, about
 
 type Logs = list[MutableMapping[str, Any]]
 
@@ -41,6 +41,23 @@ async def test_an_attempt_that_ends_says_how_and_after_how_long(world: World) ->
     assert (ended["outcome"], ended["reason"], ended["reasons"], ended["mode"]) == ("done", "removed", ("removed",), "enforce")
     assert 40 <= ended["took_seconds"] < 60
     assert ended["request_id"] == world.record.id
+
+
+async def test_an_attempt_that_goes_on_with_an_earlier_ones_removals_says_how_long_it_took_itself(world: World) -> None:
+    world.tenant.update(ADELE, default_method=None)
+    refused = Forbidden(WaitingFor.GRAPH, "403")
+    world.calls.fail("directory.remove", refused, times=None, when=about("phone"))
+    assert await world.ended() == ("failed", "graph-forbidden")
+    world.calls.heal()
+    first = world.record
+    await world.clock.pass_by(hours=20)
+    with structlog.testing.capture_logs() as logs:
+        await world.webhook("msg-2")
+        await world.settle()
+    assert world.record.accepted_at == first.accepted_at
+    (ended,) = called(logs, "attempt.ended")
+    assert ended["attempt"] == 2
+    assert ended["took_seconds"] < 60
 
 
 async def test_every_method_that_goes_is_told_with_graphs_own_id_of_the_call(world: World) -> None:
@@ -175,23 +192,13 @@ async def test_who_is_refused_for_another_reason_raises_none(world: World) -> No
 
 
 async def test_whatever_is_logged_of_a_request_says_whose_it_is_from_its_acceptance_on(world: World) -> None:
-    seen: Logs = []
-
-    def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        seen.append(structlog.contextvars.merge_contextvars(None, "", dict(event)))
-        raise structlog.DropEvent
-
-    processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[keep])
-    try:
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as seen:
         await world.webhook()
         world.calls.fail("journal.find", Unavailable(WaitingFor.STORAGE, "down"))
         await world.settle()
         before = len(seen)
         world.queue.insert("no request")
         await world.work()
-    finally:
-        structlog.configure(processors=processors)
     assert {one.get("request_id") for one in seen[:before]} == {world.record.id}
     assert "turn.put-back" in {one["event"] for one in seen[:before]}
     assert [(one["event"], one.get("request_id")) for one in seen[before:]] == [("message.invalid", None)]

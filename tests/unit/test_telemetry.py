@@ -2,6 +2,7 @@
 
 import ast
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.adapters import telemetry
 from shared.events import EVENTS
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,11 @@ def test_an_exception_leaves_its_place_and_not_its_text(lines: list[str]) -> Non
 def test_of_what_a_library_says_the_first_line_is_kept_and_no_exceptions_text(lines: list[str]) -> None:
     assert re.fullmatch(r"a\\x1b\[2J < <string>:\d+ <module> < <string>:\d+ choke", lines[2])
     assert lines[3] == "%d of them"
+
+
+def test_of_what_a_library_says_no_more_is_kept_than_a_line_should_hold() -> None:
+    record = logging.LogRecord("azure", logging.WARNING, "", 0, "%s", ("\u00e9" * 100_000,), None)
+    assert telemetry._first_line(record) == "\\xe9" * telemetry.LONGEST
 
 
 def test_an_exception_that_nobody_waited_for_leaves_its_place_and_not_its_text(lines: list[str]) -> None:

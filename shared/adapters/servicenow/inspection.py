@@ -21,7 +21,7 @@ class ServiceNowInspection:
         self._clock = clock
 
     async def reach(self, table: str) -> RowsSeen:
-        return await self._rows(table, ("sys_id",), "", limit=1)
+        return await self._rows(table, ("sys_id",), limit=1)
 
     async def ticket(self, tables: Sequence[str], name: str, fields: Sequence[str]) -> TicketSeen | None:
         """The first of the tables that shows one. A number must be there once; a name that can be no record's names none."""
@@ -39,9 +39,8 @@ class ServiceNowInspection:
         return None
 
     async def approvals(self, sys_id: str) -> RowsSeen:
-        return await self._rows(
-            "sysapproval_approver", ("sysapproval", "approver", "state", "sys_updated_on"), f"sysapproval={sys_id}"
-        )
+        fields = ("sysapproval", "approver", "state", "sys_updated_on")
+        return await self._rows("sysapproval_approver", fields, ("sysapproval", sys_id))
 
     async def subject(self, user: str, field: str) -> str | None:
         if not RECORD_ID.fullmatch(user):
@@ -53,7 +52,7 @@ class ServiceNowInspection:
         return text_of(answer.record(), field).strip() or None
 
     async def members(self, group: str) -> RowsSeen:
-        return await self._rows("sys_user_grmember", ("group", "user"), f"group={group}")
+        return await self._rows("sys_user_grmember", ("group", "user"), ("group", group))
 
     async def _located(self, table: str, number: str) -> str | None:
         if not NUMBER.fullmatch(number):
@@ -69,12 +68,18 @@ class ServiceNowInspection:
             case _:
                 return None
 
-    async def _rows(self, table: str, fields: Sequence[str], condition: str, *, limit: int = MOST_ROWS) -> RowsSeen:
-        """Only rows with all of the fields count as shown."""
+    async def _rows(
+        self, table: str, fields: Sequence[str], of: tuple[str, str] | None = None, *, limit: int = MOST_ROWS
+    ) -> RowsSeen:
+        """Only rows with all of the fields count as shown, and only those `of` this field's value.
+
+        ServiceNow leaves out what it does not understand of a query, and the rest runs.
+        """
         query = query_of(("sys_id", *fields)) | {"sysparm_limit": str(limit)}
-        answer = await self._get(table, query | ({"sysparm_query": condition} if condition else {}))
+        answer = await self._get(table, query | ({"sysparm_query": "=".join(of)} if of else {}))
         rows, _ = answer.rows()
-        return RowsSeen(sum(all(name in row for name in fields) for row in rows), answer.total)
+        asked_for = [row for row in rows if of is None or text_of(row, of[0]) == of[1]]
+        return RowsSeen(sum(all(name in row for name in fields) for row in asked_for), answer.total)
 
     async def _get(self, path: str, query: dict[str, str]) -> Answer:
         return understood(await self._client.send("GET", path, query), self._clock.now())
