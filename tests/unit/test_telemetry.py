@@ -189,3 +189,19 @@ def test_an_events_name_is_constant_and_of_one_form() -> None:
 
 def test_nothing_goes_along_without_a_field() -> None:
     assert [place for place, call, _ in log_calls() if None in {one.arg for one in call.keywords}] == []
+
+
+def test_the_text_of_an_error_goes_along_only_where_it_is_one_of_ours() -> None:
+    """Whoever catches everything cannot know what the text quotes."""
+    assert [place for path in SOURCES for place in texts_of_anything(path)] == []
+
+
+def texts_of_anything(path: Path) -> Iterator[str]:
+    for handler in ast.walk(ast.parse(path.read_text())):
+        match handler:
+            case ast.ExceptHandler(type=ast.Name(id="Exception" | "BaseException") | None, name=str() as error):
+                for call in ast.walk(handler):
+                    match call:
+                        case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=attr)) if attr in LEVELS:
+                            if f"str({error})" in ast.unparse(call) or f"{{{error}}}" in ast.unparse(call):
+                                yield f"{path.relative_to(ROOT)}:{call.lineno}"
