@@ -101,9 +101,7 @@ class Audit:
         try:
             await self.write()
         except Exception as error:  # noqa: BLE001 it goes along with the next write, and the last one fails if it must
-            cause = (
-                error.cause if isinstance(error, Unavailable) else None
-            )  # of an error that is not ours the text may quote anything
+            cause = error.cause if isinstance(error, Unavailable) else None  # the text of what is not ours may quote anything
             log.warning("receipt.later", request_id=self._request_id, error=type(error).__name__, cause=cause)
             return False
         return True

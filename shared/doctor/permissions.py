@@ -98,9 +98,12 @@ def _wider(held: frozenset[str], needs: Needs, app_id: str, *, full_reset: bool)
 
 
 def _excess(held: frozenset[str], needs: Needs, app_id: str, *, full_reset: bool) -> Finding:
-    """What only reads is a warning; what changes anything, or is not known here, a fault."""
+    """What only reads is a warning; what changes anything, or is not known here, a fault.
+
+    Somebody may have chosen `EVERY_METHOD` for defaults that are deadlocked: it is told, and no fault.
+    """
     name = "permissions-excess"
-    extra = sorted(held - {*needs.default, *(needs.full_reset if full_reset else ())})
+    extra = sorted(held - {*needs.default, EVERY_METHOD, *(needs.full_reset if full_reset else ())})
     mend = f"reregister grant --identity {app_id} --revoke-extra" + (" --full-reset" if full_reset else "")
     if extra:
         grave = any(".Read." not in one and not one.endswith(".Read") for one in extra)
@@ -108,7 +111,8 @@ def _excess(held: frozenset[str], needs: Needs, app_id: str, *, full_reset: bool
         status = Status.FAULT if grave else Status.WARNING
         return Finding(name, status, f"Not needed, and in the token: {', '.join(map(_shown, extra))}.{passes}", mend)
     if issuing := sorted(ISSUES_PASSES & held):
-        what = f"full-reset is allowed; {', '.join(issuing)} can also sign in as anybody with a Temporary Access Pass."
+        needed = "full-reset" if full_reset else "a deadlocked default"
+        what = f"{', '.join(issuing)} can also sign in as anybody with a Temporary Access Pass: only {needed} needs it."
         return Finding(name, Status.WARNING, what, f"reregister grant --identity {app_id} --revoke-extra")
     return Finding(name, Status.OK, "Nothing beyond what is needed.")
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 type State = Literal["confirmed", "contradicted", "not run"]
 
 HEADING = "## Only the real services can confirm\n"
+TITLE = "not verified"
 BY_HAND = "by hand: docs/verification.md has the command"
 
 
@@ -35,10 +36,10 @@ class Verdict:
 
 
 def rows(page: str) -> list[str]:
-    """The first cells of the page's table of what is not verified, in its order."""
+    """The first cells of the page's tables of what is not verified, in their order."""
     lines = page.partition(HEADING)[2].partition("\n## ")[0].splitlines()
     cells = [line.strip("|").split(" | ")[0].strip() for line in lines if line.startswith("| ")]
-    return cells[1:]
+    return [cell for cell in cells if cell != TITLE]
 
 
 def row_of(beginning: str, table: Iterable[str]) -> str:

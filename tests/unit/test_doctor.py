@@ -231,7 +231,7 @@ def test_what_revokes_sessions_is_not_needed_where_they_are_not_revoked() -> Non
 @pytest.mark.parametrize(
     ("permission", "status"),
     [
-        (ALL, Status.FAULT),
+        (ALL, Status.WARNING),
         (TAP, Status.FAULT),
         ("Directory.ReadWrite.All", Status.FAULT),
         ("RoleManagement.ReadWrite.Directory", Status.FAULT),
