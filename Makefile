@@ -10,9 +10,11 @@ CLEAN := env -i PATH="$$PATH" HOME="$$HOME" LANG="$${LANG:-C.UTF-8}" $(if $(CI),
 BOTH_CORES := -n 2 --dist worksteal
 # These start processes, and measure how long they take.
 BY_THE_CLOCK := tests/contract/test_functions_host.py
+# Stories that share no stack with others.
+APART := $(addprefix tests/e2e/test_,bench.py demo.py doctor.py live_tier.py)
 
 .PHONY: help setup demo up test check format lint types architecture coverage unit contract e2e attacks mutants bench chaos lock clean \
-	modules by-the-clock side-by-side package check-infra servicenow live live-clean openapi
+	modules by-the-clock side-by-side stories apart package check-infra servicenow live live-clean openapi
 
 help: ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -36,8 +38,14 @@ by-the-clock: setup
 	@$(CLEAN) $(RUN) -m pytest $(BY_THE_CLOCK)
 
 side-by-side: setup
-	@echo "Attacks and stories, side by side: each is shown when it is over, some minutes from now."
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target attacks e2e
+	@echo "Attacks and stories, two runs at a time: each is shown when it is over, some minutes from now."
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target stories attacks apart
+
+stories: setup
+	@$(CLEAN) $(RUN) -m pytest tests/e2e $(addprefix --ignore ,$(APART))
+
+apart: setup
+	@$(CLEAN) $(RUN) -m pytest $(APART)
 
 unit contract: setup ## one tier of the tests
 	@$(CLEAN) $(RUN) -m pytest tests/$@ $(BOTH_CORES)

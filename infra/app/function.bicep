@@ -112,7 +112,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         name: 'caller-${i}'
         priority: 100 + i
         action: 'Allow'
-        ipAddress: contains(address, '/') ? address : '${address}/32'
+        ipAddress: contains(address, '/') ? address : '${address}/${contains(address, ':') ? 128 : 32}'
       }]
       scmIpSecurityRestrictionsUseMain: false
       scmIpSecurityRestrictionsDefaultAction: 'Deny'
@@ -120,7 +120,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         name: 'deployer-${i}'
         priority: 100 + i
         action: 'Allow'
-        ipAddress: contains(address, '/') ? address : '${address}/32'
+        ipAddress: contains(address, '/') ? address : '${address}/${contains(address, ':') ? 128 : 32}'
       }]
     }
     functionAppConfig: {

@@ -32,6 +32,29 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
   }
 }
 
+// Application Insights' tables keep 90 days by themselves, whatever the workspace says. One at a time: the workspace refuses
+// changes while it makes one.
+var written = [
+  'AppDependencies'
+  'AppEvents'
+  'AppExceptions'
+  'AppMetrics'
+  'AppPerformanceCounters'
+  'AppRequests'
+  'AppSystemEvents'
+  'AppTraces'
+]
+
+@batchSize(1)
+resource tables 'Microsoft.OperationalInsights/workspaces/tables@2023-09-01' = [for table in written: {
+  parent: workspace
+  name: table
+  properties: {
+    retentionInDays: retentionDays
+    totalRetentionInDays: retentionDays
+  }
+}]
+
 resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
   name: applicationInsightsName
   location: location

@@ -266,6 +266,29 @@ def who_is_not_named_is_not_let_in(files: Files) -> Iterator[str]:
             yield f"main.bicep: {name} lets in {default!r}"
 
 
+def one_address_lets_in_one_address(files: Files) -> Iterator[str]:
+    """Without a range it is a host: of 32 bits, or of 128 where it is of IPv6. /32 there would be a whole provider's network."""
+    for site in resources(files, SITE):
+        for way in ("ipSecurityRestrictions", "scmIpSecurityRestrictions"):
+            rule = site.at(f"properties.siteConfig.{way}")
+            let_in = at(rule, "ipAddress") if isinstance(rule, dict) else None
+            if not {"':'", ":"} & {leaf for leaf in nodes(let_in) if isinstance(leaf, str)} or not {"32", "128"} <= words(let_in):
+                yield f"{site}: {way} does not tell IPv6 from IPv4: {let_in}"
+
+
+def the_log_is_kept_as_long_as_was_chosen(files: Files) -> Iterator[str]:
+    """What Application Insights writes stays for 90 days, whatever the workspace says, unless its table says otherwise."""
+    tables = resources(files, "Microsoft.OperationalInsights/workspaces/tables")
+    if [table.at("name") for table in tables] != [Symbol("table")]:
+        yield "app/telemetry.bicep: tables keep their own retention"
+    for table in tables:
+        kept = {f"properties.{name}": Symbol("retentionDays") for name in ("retentionInDays", "totalRetentionInDays")}
+        yield from wanted(table, {**kept, "parent": Symbol("workspace")})
+    written = set(at(files["app/telemetry.bicep"], "variables.written.value") or ())
+    if missing := {"AppDependencies", "AppExceptions", "AppMetrics", "AppRequests", "AppTraces"} - written:
+        yield f"app/telemetry.bicep: {', '.join(sorted(missing))} keep their own retention"
+
+
 def every_role_has_its_reason(files: Files) -> Iterator[str]:
     ids = {guid: name for name, guid in ROLES.items()}
     given: Counter[tuple[str, str, str]] = Counter()
@@ -497,6 +520,8 @@ POLICIES: tuple[Policy, ...] = (
     only_entra_authenticates,
     keys_can_be_brought_back,
     who_is_not_named_is_not_let_in,
+    one_address_lets_in_one_address,
+    the_log_is_kept_as_long_as_was_chosen,
     every_role_has_its_reason,
     a_network_of_its_own_reaches_everything,
     no_secret_leaves,
@@ -566,6 +591,9 @@ SPOILT = [
     Spoilt(
         who_is_not_named_is_not_let_in, MAIN, "param webhookAddresses string = ''", "param webhookAddresses string = '0.0.0.0/0'"
     ),
+    Spoilt(one_address_lets_in_one_address, FUNCTION, "/${contains(address, ':') ? 128 : 32}'", "/32'"),
+    Spoilt(the_log_is_kept_as_long_as_was_chosen, TELEMETRY, "    totalRetentionInDays: retentionDays\n", ""),
+    Spoilt(the_log_is_kept_as_long_as_was_chosen, TELEMETRY, "  'AppTraces'\n", ""),
     Spoilt(every_role_has_its_reason, ROLES_FILE, ROLES["Storage Table Data Reader"], ROLES["Storage Table Data Contributor"]),
     Spoilt(every_role_has_its_reason, ROLES_FILE, ROLES["Key Vault Secrets User"], "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"),
     Spoilt(every_role_has_its_reason, ROLES_FILE, "  scope: receipts\n", "  scope: journalStorage\n"),
@@ -800,6 +828,12 @@ def test_azd_deploys_the_package_and_nothing_is_built_elsewhere() -> None:
         {"azd": "provision"},
         {"azd": f"deploy app --from-package dist/reregister-{VERSION}.zip"},
     ]
+
+
+def test_an_azd_that_would_pass_blanks_in_place_of_defaults_is_refused() -> None:
+    """Older ones take a variable that is not set for a blank one: `MODE` would be none of its two values."""
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
+    assert project["requiredVersions"] == {"azd": ">= 1.23.13"}
 
 
 def test_the_function_that_is_kept_warm_is_one_of_the_app() -> None:

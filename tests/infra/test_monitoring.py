@@ -32,6 +32,8 @@ WORDS: Mapping[str, set[str]] = {
 PLACEHOLDERS = {"ALERT_KIND", "{RequestId}"}
 TABLES = {"AppTraces", "AuditLogs", "SigninLogs", "MicrosoftGraphActivityLogs", "AzureActivity"}
 
+KEYWORDS = {"and", "as", "asc", "between", "by", "contains", "desc", "has", "in", "let", "not", "of", "on", "or", "to", "with"}
+
 _NAMED = re.compile(r'event\.name == "([^"]*)"')
 _FIELD = re.compile(r"event\.(\w+)")
 _LOOKED_FOR = re.compile(r'event\.(\w+)\s*(?:==|has)\s*"([^"]*)"')
@@ -126,6 +128,13 @@ def test_a_query_is_whole_and_reads_known_tables(name: str) -> None:
     assert open_ == []
     assert query.replace('""', "").count('"') == 0
     assert set(re.findall(r"^\s*(?:let \w+ = )?([A-Z]\w+)\s*$", query, re.MULTILINE)) <= TABLES
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_no_column_has_the_name_of_a_word_of_the_language(name: str) -> None:
+    """Unquoted it ends the query: `by`, say, is read as the clause of `summarize`."""
+    named = set(re.findall(r"(?:^|[\s,(|])(\w+) =(?![=~])", statement(QUERIES[name])))
+    assert named & KEYWORDS == set()
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if "AppTraces" in QUERIES[name]])
@@ -274,4 +283,7 @@ def test_the_plan_of_what_may_be_granted_is_the_default_set() -> None:
     section = page.partition("\n## The default set\n")[2].partition("\n## ")[0]
     planned = re.search(r"let plan = dynamic\((\[.*?\])\);", QUERIES["detections/granted-out-of-plan.kql"], re.DOTALL)
     assert planned
-    assert json.loads(planned[1]) == [cells[1].strip(" `") for cells in rows(section)]
+    audience = (ROOT / "infra" / "entra" / "servicenow-audience.sh").read_text("utf-8")
+    given = re.findall(r'\\"value\\": \\"([\w.]+)\\"', audience)  # the role by which ServiceNow's tokens are had
+    assert len(given) == 1
+    assert json.loads(planned[1]) == [*(cells[1].strip(" `") for cells in rows(section)), *given]

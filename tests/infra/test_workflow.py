@@ -140,6 +140,16 @@ class TestEachWorkflow:
         assert set(made) <= {name for targets in TARGETS for name in targets.split()}
 
 
+def test_a_runner_is_not_chosen_by_what_only_the_environment_knows() -> None:
+    """The runner is chosen before the environment is entered: its variables are blank there, and nobody says so."""
+    text = FILES[1].read_text("utf-8")
+    of_the_environment, of_the_repository = text.partition("\nname: ")[0].split("# The repository itself has")
+    chosen = set(re.findall(r"vars\.(\w+)", str(workflow(FILES[1])["jobs"]["deploy"]["runs-on"])))
+    assert chosen == {"DEPLOY_RUNNER"}
+    assert chosen == {name for name in set(re.findall(r"vars\.(\w+)", text)) if name in of_the_repository}
+    assert set(re.findall(r"vars\.(\w+)", text)) - chosen <= set(re.findall(r"\w+", of_the_environment))
+
+
 def test_there_are_a_workflow_that_checks_and_one_that_deploys() -> None:
     assert [file.name for file in FILES] == ["check.yml", "deploy.yml"]
 
