@@ -270,10 +270,9 @@ def one_address_lets_in_one_address(files: Files) -> Iterator[str]:
     """Without a range it is a host: of 32 bits, or of 128 where it is of IPv6. /32 there would be a whole provider's network."""
     for site in resources(files, SITE):
         for way in ("ipSecurityRestrictions", "scmIpSecurityRestrictions"):
-            rule = site.at(f"properties.siteConfig.{way}")
-            let_in = at(rule, "ipAddress") if isinstance(rule, dict) else None
-            if not {"':'", ":"} & {leaf for leaf in nodes(let_in) if isinstance(leaf, str)} or not {"32", "128"} <= words(let_in):
-                yield f"{site}: {way} does not tell IPv6 from IPv4: {let_in}"
+            rule = site.at(f"properties.siteConfig.{way}.config.ipAddress.operator.operands") or {}
+            if rule.get("false_value") != "${address}/${contains(address, ':') ? 128 : 32}":
+                yield f"{site}: {way} does not tell IPv6 from IPv4: {rule}"
 
 
 def the_log_is_kept_as_long_as_was_chosen(files: Files) -> Iterator[str]:

@@ -207,6 +207,13 @@ def test_a_rule_fires_on_any_row_and_looks_further_back_than_it_looks_often(bice
     assert (made["enabled"], made["autoMitigate"]) == (True, True)
 
 
+def test_a_log_that_has_just_begun_is_not_taken_for_a_thinned_one() -> None:
+    """In the first hour there cannot be an hour's reports: they are held against the time since the first of them."""
+    query = statement(QUERIES["alerts/telemetry-sampled.kql"])
+    assert 'minutes = datetime_diff("minute", max(TimeGenerated), min(TimeGenerated))' in query
+    assert "| where minutes >= 20 and reports * 3 <= minutes * 2" in query
+
+
 @pytest.mark.parametrize("name", [name for name in QUERIES if name.startswith("alerts/")])
 def test_a_rules_query_says_what_each_row_is_about(name: str) -> None:
     last = statement(QUERIES[name]).strip().splitlines()[-1]
@@ -276,6 +283,15 @@ def test_a_detection_says_what_it_finds_why_where_and_how_it_is_tried(name: str)
     assert said
     assert {table for table in TABLES if table in said[1]} == used
     assert f"`{name.removeprefix('detections/')}`" in PAGE
+
+
+def test_a_method_that_is_added_or_changed_with_our_identity_is_found_like_one_that_is_removed() -> None:
+    """The permissions that delete a phone also register one: for whoever has the token that is the shorter way in."""
+    query = statement(QUERIES["detections/graph-call-without-event.kql"])
+    looked_at = [line for line in query.splitlines() if "RequestMethod" in line and "where" in line]
+    assert looked_at == [
+        '| where RequestMethod != "GET" and not(RequestMethod == "PATCH" and RequestUri endswith "/signInPreferences")'
+    ]
 
 
 def test_the_plan_of_what_may_be_granted_is_the_default_set() -> None:

@@ -112,6 +112,22 @@ def test_only_the_desk_orders_and_only_the_desk_tries_again() -> None:
     assert "roles: [desk]," in fluent("ticket")
 
 
+def test_the_proof_is_written_by_the_application_alone_on_old_tickets_and_on_new_ones() -> None:
+    """A new record is held to the rules on creation, not to those on writing: whoever may insert tickets could bring a proof."""
+    rules = re.findall(r"field: 'x_rereg_mfa_identity_proof',\s+operation: '(\w+)',\s+roles: \[(.*?)\]", fluent("ticket"))
+    assert rules == [("write", "'admin'"), ("create", "'admin'")]
+    by_hand = (APP / "by-hand.md").read_text("utf-8")
+    assert "`sc_req_item.x_rereg_mfa_identity_proof`, write and create (a rule each), `admin`" in by_hand
+
+
+def test_what_an_approver_has_seen_is_what_is_reset() -> None:
+    """Reregister binds the person at its first reading; what is changed between approval and that it cannot know."""
+    changes = "requested_forVALCHANGES^ORopened_byVALCHANGES^ORcat_itemVALCHANGES^ORapprovalCHANGESTOnot requested"
+    rule = rf"when: 'before',\s+action: \['update'\],\s+filterCondition:\s+`cat_item=\$\{{item.\$id\}}\^{re.escape(changes)}`"
+    assert re.search(rf"{rule},\s+script: keepOrder,", fluent("ticket").replace("'\n", "'"))
+    assert f"`cat_item=<item>^{changes}`" in (APP / "by-hand.md").read_text("utf-8")
+
+
 def test_the_proof_is_chosen_from_the_values_that_the_ticket_can_hold() -> None:
     asked = choices(fluent("item"))
     assert asked == choices(fluent("ticket"))

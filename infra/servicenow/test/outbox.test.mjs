@@ -167,6 +167,19 @@ test('the attested proof is copied, and none is copied for none', () => {
     assert.equal(without.getValue('x_rereg_mfa_identity_proof'), null)
 })
 
+for (const [approval, kept] of Object.entries({ 'not requested': false, requested: true, approved: true, rejected: true })) {
+    test(`who is to be reset ${kept ? 'can no longer' : 'can still'} be changed when the approval was ${approval}`, () => {
+        const { world, outbox, current, GlideRecord } = instance()
+        const previous = new GlideRecord('sc_req_item')
+        previous.setValue('approval', approval)
+        let aborted = false
+        current.setAbortAction = (abort) => (aborted = abort)
+        outbox.keepOrder(current, previous)
+        assert.equal(aborted, kept)
+        assert.equal(world.messages.length, kept ? 1 : 0)
+    })
+}
+
 test('the page for those who set it up by hand has this very script', () => {
     assert.equal(onThePage(), asBlock())
 })

@@ -18,7 +18,7 @@ export function pasted() {
     return `var ReregisterOutbox = (function () {
     var RESTMessageV2 = sn_ws.RESTMessageV2;
 ${body}
-    return { ticketApproved: ticketApproved, tryAgain: tryAgain, sendDue: sendDue, attestProof: attestProof };
+    return { ticketApproved: ticketApproved, tryAgain: tryAgain, sendDue: sendDue, attestProof: attestProof, keepOrder: keepOrder };
 })();
 `
 }

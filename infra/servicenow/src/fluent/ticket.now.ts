@@ -1,6 +1,6 @@
 import '@servicenow/sdk/global'
 import { Acl, BusinessRule, ChoiceColumn, Table, UiAction } from '@servicenow/sdk/core'
-import { attestProof, ticketApproved, tryAgain } from '../server/outbox'
+import { attestProof, keepOrder, ticketApproved, tryAgain } from '../server/outbox'
 import { desk } from './access.now'
 import { item } from './item.now'
 
@@ -32,6 +32,17 @@ Acl({
     description: 'The attested identity proof is set by the application alone',
 })
 
+/** A new record is held to rules on creation, and not to those on writing. */
+Acl({
+    $id: Now.ID['proof-create'],
+    type: 'record',
+    table: 'sc_req_item',
+    field: 'x_rereg_mfa_identity_proof',
+    operation: 'create',
+    roles: ['admin'],
+    description: 'No new ticket brings an identity proof with it',
+})
+
 /** At the first chance before approval: variables may not be there yet at insertion. Afterwards nothing is filled in. */
 BusinessRule({
     $id: Now.ID['attest-proof'],
@@ -41,6 +52,17 @@ BusinessRule({
     action: ['insert', 'update'],
     filterCondition: `cat_item=${item.$id}^approval!=approved^x_rereg_mfa_identity_proofISEMPTY`,
     script: attestProof,
+})
+
+/** What the approver has seen is what is reset: whoever may write tickets does not put somebody else in afterwards. */
+BusinessRule({
+    $id: Now.ID['keep-order'],
+    name: 'Reregister: what was put to the approver stays',
+    table: 'sc_req_item',
+    when: 'before',
+    action: ['update'],
+    filterCondition: `cat_item=${item.$id}^requested_forVALCHANGES^ORopened_byVALCHANGES^ORcat_itemVALCHANGES^ORapprovalCHANGESTOnot requested`,
+    script: keepOrder,
 })
 
 /** Async: the approver does not wait for the network. It may fire twice or late; the event's id and the receiver see to that. */

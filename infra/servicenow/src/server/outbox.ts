@@ -57,6 +57,19 @@ export function attestProof(current: any): void {
     }
 }
 
+/**
+ * Of the rule on the ticket: once somebody was asked to approve, it stays what they were asked about.
+ *
+ * Reregister binds the person at its first reading, which may come hours after the approval. To take the request for approval back
+ * is refused as well, or it would be the way round.
+ */
+export function keepOrder(current: any, previous: any): void {
+    if ((previous.getValue('approval') || 'not requested') !== 'not requested') {
+        gs.addErrorMessage('Who is to be reset, by whose order and by which item was put to the approver, and stays. Order anew.')
+        current.setAbortAction(true)
+    }
+}
+
 /** The new row for the ticket as it stands; null when this event has one, or the ticket is none that can be reported. */
 function announce(sysId: string): any {
     const ticket = new GlideRecord<any>(TICKETS)

@@ -53,6 +53,10 @@ declare global {
                         table: 'sc_cat_item'
                         id: 'c7dbe72b708c44db9f0f47b6d8913c4d'
                     }
+                    'keep-order': {
+                        table: 'sys_script'
+                        id: 'c5e54103f12146bc89a120e20c51280c'
+                    }
                     keys: {
                         table: 'sys_properties'
                         id: '1ac2baa6a4f742ada3df692c09c7a4d8'
@@ -80,6 +84,10 @@ declare global {
                     package_json: {
                         table: 'sys_module'
                         id: '34bf8828db444dd8b678bc132dd24517'
+                    }
+                    'proof-create': {
+                        table: 'sys_security_acl'
+                        id: 'bd91d4aa6fe34a1b814441f826aa56f4'
                     }
                     'proof-write': {
                         table: 'sys_security_acl'
@@ -859,6 +867,19 @@ declare global {
                         key: {
                             document_key: '6f4adaa009c84086834458ca582f4225'
                             variable: '9024a37f671003007ba405225685efe5'
+                        }
+                    },
+                    {
+                        table: 'sys_security_acl_role'
+                        id: 'a8e5b937016a438f939e2d9fdc26b774'
+                        key: {
+                            sys_security_acl: 'bd91d4aa6fe34a1b814441f826aa56f4'
+                            sys_user_role: {
+                                id: 'c509d216581c450383ac770cb8d2dcaf'
+                                key: {
+                                    name: 'admin'
+                                }
+                            }
                         }
                     },
                     {
