@@ -78,8 +78,8 @@ mutants: setup ## changes what decides, one change after another: fails when no 
 	@rm -rf mutants && $(CLEAN) .venv/bin/mutmut run --max-children 2 && $(CLEAN) .venv/bin/mutmut export-cicd-stats
 	@! $(CLEAN) .venv/bin/mutmut results | grep -oE 'shared[^:]+' | grep -vxFf <(grep -oE 'shared\.[^` ]+' docs/mutants.md)
 
-bench: setup ## the figures of one run, as ratios; OUT=file.json keeps them
-	@$(CLEAN) $(RUN) -m sandbox.bench $(if $(OUT),--out "$(OUT)")
+bench: package ## the figures of one run, as ratios, the package's among them; OUT=file.json keeps them
+	@$(CLEAN) $(RUN) -m sandbox.bench --package "$$(ls -t dist/*.zip | head -1)" $(if $(OUT),--out "$(OUT)")
 
 chaos: setup ## N= requests while everything fails, decided by SEED= (RATE= of all calls); fails unless nothing is lost; OUT=file.json
 	@$(CLEAN) $(RUN) -m sandbox.chaos $(if $(N),--requests "$(N)") $(if $(SEED),--seed "$(SEED)") $(if $(RATE),--rate "$(RATE)") \

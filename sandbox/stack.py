@@ -61,6 +61,17 @@ def servicenow_seed(tenant: Seed) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The folder of the app's `function_app.py` and `host.json`, and a Python that has what they depend on."""
+
+    app: Path
+    python: Path
+
+
+CHECKOUT = Installation(ROOT, Path(PYTHON))
+
+
 def lent() -> dict[str, str]:
     return {name: os.environ[name] for name in LENT_BY_THE_SHELL if name in os.environ}
 
@@ -115,6 +126,8 @@ class Remote:
 class Stack:
     """What is running and how to reach it. `settings` is the environment that the app was given.
 
+    `installation` is what the next host runs.
+
     `told` are the result events that have been taken off their queue, oldest first.
     """
 
@@ -128,6 +141,7 @@ class Stack:
     function_key: str
     session: aiohttp.ClientSession
     host_options: tuple[str, ...] = ()
+    installation: Installation = CHECKOUT
     on_line: Callable[[str], None] | None = None
     hosts: list[Child] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
@@ -146,8 +160,8 @@ class Stack:
         """One more host process with the app, of which nobody is told, and its root."""
         child = Child(
             "functions-host",
-            [PYTHON, "-m", "sandbox.functions_host", "--app", ROOT, "--port", str(port), "--key", self.function_key,
-             *self.host_options],
+            [self.installation.python, "-m", "sandbox.functions_host", "--app", self.installation.app, "--port", str(port),
+             "--key", self.function_key, *self.host_options],
             env={**lent(), **self.settings, **settings},
             on_line=self.on_line,
         )  # fmt: skip
@@ -300,14 +314,15 @@ async def stack(
     port: int = 0,
     on_line: Callable[[str], None] | None = None,
     host_options: tuple[str, ...] = (),
+    installation: Installation = CHECKOUT,
     storage_log: Callable[[str], None] | None = None,
     graph_audience: str | None = None,
     **settings: str,
 ) -> AsyncIterator[Stack]:
     """Everything up and ready, with the app unless `app` is false; nothing of it is left afterwards.
 
-    `storage_log` is given each line of Azurite's access log. `graph_audience` is the one of Graph's tokens, where that is not its
-    own root.
+    The app is this checkout's, unless `installation` is another. `storage_log` is given each line of Azurite's access log.
+    `graph_audience` is the one of Graph's tokens, where that is not its own root.
 
     Enforces by default, with full reset allowed: the sandbox is for seeing things happen.
     """
@@ -361,6 +376,7 @@ async def stack(
             function_key=secrets.token_hex(24),
             session=session,
             host_options=host_options,
+            installation=installation,
             on_line=on_line,
         )
         for endpoint in (graph.url, servicenow.url, identity.url, *accounts[0].endpoints.values()):

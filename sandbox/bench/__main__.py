@@ -1,4 +1,4 @@
-"""`python -m sandbox.bench [--out FILE]`: the figures of one run, as tables and, with --out, as JSON.
+"""`python -m sandbox.bench [--package ZIP] [--out FILE]`: the figures of one run, as tables and, with --out, as JSON.
 
 Times on one machine say little about another; ratios of what ran side by side say more. All figures are medians, taken on
 loopback, where storage and ServiceNow answer within milliseconds, and Graph after 100 ms where that is said.
@@ -8,7 +8,8 @@ import argparse
 import asyncio
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import command
-from sandbox.bench import acknowledgement, cold, resets
+from sandbox.bench import acknowledgement, cold, package, resets
 from sandbox.bench.bare import bare_app, make_queues
 from sandbox.bench.critical_path import CALLS_BESIDE_REMOVALS
 from sandbox.bench.lines import Lines
 from sandbox.stack import stack
 from sandbox.timeline import WIDTH
 
-RESETS, ANSWERS, STARTS = 9, 20, 3
+RESETS, ANSWERS, STARTS = 9, 20, 5
 AIM = 1.15
 NO_TIMERS: dict[str, Any] = {f"AzureWebJobs.{timer}.Disabled": "true" for timer in ("sweep", "dead-letters")}
 """What they ask of storage would be counted as the reset's."""
@@ -31,6 +32,10 @@ NO_TIMERS: dict[str, Any] = {f"AzureWebJobs.{timer}.Disabled": "true" for timer 
 
 def ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
+
+
+def mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def table(title: str, *columns: str) -> Table:
@@ -79,11 +84,40 @@ def bare_table(answers: acknowledgement.Acknowledgements, app: cold.Cold, bare: 
     return made
 
 
+PACKAGE_ROWS = {
+    "everything": "everything installed, no byte-code",
+    "everythingWithByteCode": "everything installed, byte-code of an earlier start",
+    "package": "the package",
+}
+
+
+def package_table(found: Mapping[str, package.Figures]) -> Table:
+    columns = ("what", "zip", "unpacked", "it serves", "first answer", "first reset")
+    made = table("Cold process of the deployment package, beside all that is installed", *columns)
+    for name, what in PACKAGE_ROWS.items():
+        of = found[name]
+        times = [
+            f"{ms(took)} {_ratio(took, first)}"
+            for took, first in zip(astuple(of.cold), astuple(found["everything"].cold), strict=True)
+        ]
+        made.add_row(what, mb(of.zip) if of.zip else "", mb(of.unpacked), *times)
+    return made
+
+
+def package_figures(found: Mapping[str, package.Figures]) -> dict[str, Any]:
+    """With the share of what everything without byte-code takes."""
+    first = asdict(found["everything"].cold)
+    return {
+        name: asdict(of) | {"ratio": {until: took / first[until] for until, took in asdict(of.cold).items()}}
+        for name, of in found.items()
+    }
+
+
 def _ratio(one: float, other: float) -> str:
     return f"{one / other:.2f}"
 
 
-async def bench(out: Path | None, *, often: tuple[int, int, int]) -> int:
+async def bench(out: Path | None, zipped: Path | None, *, often: tuple[int, int, int]) -> int:
     how_many, answered, started = often
     start = time.perf_counter()
     console = Console(width=WIDTH, highlight=False)
@@ -99,6 +133,9 @@ async def bench(out: Path | None, *, often: tuple[int, int, int]) -> int:
         await up.stop_app()
         app_cold, bare_cold = await cold.measure(up, app_log, started)
         console.print(bare_table(answers, app_cold, bare_cold))
+        packaged = await package.measure(up, app_log, zipped, started) if zipped else None
+        if packaged:
+            console.print("", package_table(packaged))
     took = time.perf_counter() - start
     console.print(f"\nMedians of {how_many} resets, {answered} answers, {started} cold starts of each. {took:.0f} s in all.")
     if out:
@@ -107,6 +144,8 @@ async def bench(out: Path | None, *, often: tuple[int, int, int]) -> int:
             "acknowledgement": asdict(answers) | {"ratio": answers.app / answers.bare},
             "cold": {"app": asdict(app_cold), "bare": asdict(bare_cold), "ratio": app_cold.done / bare_cold.done},
         }
+        if packaged:
+            figures["package"] = package_figures(packaged)
         await asyncio.to_thread(out.write_text, json.dumps(figures, indent=2) + "\n", "utf-8")
     return 0
 
@@ -115,8 +154,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sandbox.bench", description="The figures of one run.")
     parser.add_argument("--out", type=Path, help="a file for them, as JSON")
     parser.add_argument("--once", action="store_true", help="one of each: whether it can be measured, not how long it takes")
+    parser.add_argument(
+        "--package", type=Path, metavar="ZIP", help="the deployment package, whose cold start is then measured too"
+    )
     given = parser.parse_args()
-    command.run(lambda: bench(given.out, often=(1, 1, 1) if given.once else (RESETS, ANSWERS, STARTS)))
+    if given.package and not given.package.is_file():
+        parser.error(f"there is no {given.package}")
+    command.run(lambda: bench(given.out, given.package, often=(1, 1, 1) if given.once else (RESETS, ANSWERS, STARTS)))
 
 
 if __name__ == "__main__":

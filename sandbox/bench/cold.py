@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from sandbox.bench.bare import bare_app
 from sandbox.bench.lines import Lines
@@ -24,33 +24,36 @@ async def measure(stack: Stack, app_log: Lines, repetitions: int) -> tuple[Cold,
     """The app, without latency of Graph, and the bare one. No other process of either runs meanwhile."""
     app, bare = [], []
     for _ in range(repetitions):
-        app.append(await _app(stack, app_log))
+        app.append(await start_of_app(stack, app_log))
         bare.append(await _bare(stack))
-    return _medians(app), _medians(bare)
+    return medians(app), medians(bare)
 
 
-def _medians(runs: list[tuple[float, float, float]]) -> Cold:
-    return Cold(*(statistics.median(column) for column in zip(*runs, strict=True)))
+def medians(runs: list[Cold]) -> Cold:
+    return Cold(*(statistics.median(column) for column in zip(*map(astuple, runs), strict=True)))
 
 
-async def _app(stack: Stack, log: Lines) -> tuple[float, float, float]:
+async def start_of_app(stack: Stack, log: Lines, **environment: str) -> Cold:
+    """One start of the stack's installation, with this in its environment besides its settings."""
     ticket = await employee_with_ticket(stack)
     mark, start = log.mark(), time.perf_counter()
-    await stack.start_app()
+    await stack.start_app(0, **environment)
     ready = time.perf_counter() - start
     await deliver(stack, ticket)
     answered = time.perf_counter() - start
-    await log.wait("Executed 'Functions.work'", mark)
+    _, line = await log.wait("Executed 'Functions.work'", mark)
     done = time.perf_counter() - start
+    if "(Succeeded" not in line:
+        raise RuntimeError(f"the first reset: {line}")
     await stack.stop_app()
-    return ready, answered, done
+    return Cold(ready, answered, done)
 
 
-async def _bare(stack: Stack) -> tuple[float, float, float]:
+async def _bare(stack: Stack) -> Cold:
     log, start = Lines(), time.perf_counter()
     async with bare_app(stack, log) as bare:
         ready = time.perf_counter() - start
         await bare.call("POST", "/api/bare", {})
         answered = time.perf_counter() - start
         await log.wait("Executed 'Functions.pass_on'")
-        return ready, answered, time.perf_counter() - start
+        return Cold(ready, answered, time.perf_counter() - start)

@@ -16,9 +16,9 @@ import pytest_asyncio
 from infra.package.contents import SITE
 from sandbox import stack as sandbox
 from sandbox.processes import ROOT
-from sandbox.stack import Stack
+from sandbox.stack import Installation, Stack
 from tests.e2e.conftest import SHARED_SETTINGS
-from tests.package.isolation import RECORD, interpreter
+from tests.package.isolation import RECORD, recording_interpreter
 
 SOURCES = ("function_app.py", "host.json", "pyproject.toml", "requirements.txt", "shared")
 """What a build reads."""
@@ -74,7 +74,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 @pytest.fixture(scope="session")
 def packaged_python(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the package's dependencies and nothing else."""
-    return interpreter(tmp_path_factory.mktemp("host") / "python", built.site)
+    return recording_interpreter(tmp_path_factory.mktemp("host") / "python", built.site)
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +86,7 @@ def host_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(built: Built, packaged_python: Path, host_record: Path) -> AsyncIterator[Stack]:
     """The whole stack, with the app run from the package by `packaged_python`."""
-    with pytest.MonkeyPatch.context() as patch:
-        settings: dict[str, Any] = {**SHARED_SETTINGS, RECORD: str(host_record)}
-        async with sandbox.stack(app=False, host_options=("--app", str(built.app)), **settings) as running:
-            patch.setattr(sandbox, "PYTHON", packaged_python)
-            await running.start_app()
-            yield running
+    package = Installation(built.app, packaged_python)
+    settings: dict[str, Any] = {**SHARED_SETTINGS, RECORD: str(host_record)}
+    async with sandbox.stack(installation=package, **settings) as running:
+        yield running

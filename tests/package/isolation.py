@@ -1,7 +1,6 @@
-"""Interpreters that see the package's dependencies and none of this checkout's."""
+"""What an interpreter that sees the package's dependencies has loaded, and what the tests need besides."""
 
 import json
-import venv
 from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from infra.package.distributions import pinned_hashes
+from sandbox.isolated import interpreter, site_packages
 from sandbox.processes import ROOT
 
 RECORD = "MODULES_LOADED_FROM"
@@ -25,13 +25,13 @@ if "{RECORD}" in os.environ:
 """
 
 
-def interpreter(home: Path, *paths: Path) -> Path:
-    """A Python of an environment of its own, in which only `paths` stand in for installed packages."""
-    venv.EnvBuilder(symlinks=True, with_pip=False).create(home)
-    (site,) = home.glob("lib/python3*/site-packages")
+def recording_interpreter(home: Path, *paths: Path) -> Path:
+    """One that sees only `paths`, and keeps the record that it is asked for."""
+    python = interpreter(home, *paths)
+    site = site_packages(home)
     (site / "loaded_from.py").write_text(_RECORDER)
-    (site / "paths.pth").write_text("".join(f"{path}\n" for path in paths) + "import loaded_from\n")
-    return home / "bin" / "python"
+    (site / "loaded_from.pth").write_text("import loaded_from\n")
+    return python
 
 
 def loaded(record: Path) -> list[dict[str, str]]:
@@ -42,7 +42,7 @@ def loaded(record: Path) -> list[dict[str, str]]:
 def development_only(folder: Path) -> Path:
     """A folder with the distributions of this checkout's environment that the app does not depend on."""
     app = pinned_hashes((ROOT / "requirements.txt").read_text(encoding="utf-8"))
-    (site,) = (ROOT / ".venv").glob("lib/python3*/site-packages")
+    site = site_packages(ROOT / ".venv")
     folder.mkdir()
     for one in distributions(path=[str(site)]):
         if canonicalize_name(one.metadata["Name"]) not in app:

@@ -20,7 +20,7 @@ from tests.e2e.test_main_job import (  # noqa: F401  (the same stories, told of 
     test_health_says_which_version_runs_in_which_mode_and_that_nothing_fails,
 )
 from tests.package.conftest import Built
-from tests.package.isolation import RECORD, development_only, interpreter, loaded
+from tests.package.isolation import RECORD, development_only, loaded, recording_interpreter
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -53,7 +53,7 @@ def contract(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Begins with the first test here, and runs beside the others."""
     folder = tmp_path_factory.mktemp("contract")
     development = development_only(folder / "development")
-    python = interpreter(folder / "python", built.site, development)
+    python = recording_interpreter(folder / "python", built.site, development)
     checkout = folder / "checkout"
     checkout.mkdir()
     for name in ("pyproject.toml", "sandbox", "tests"):
