@@ -79,14 +79,14 @@ mutants: setup ## changes what decides, one change after another: fails when no 
 	@! $(CLEAN) .venv/bin/mutmut results | grep -oE 'shared[^:]+' | grep -vxFf <(grep -oE 'shared\.[^` ]+' docs/mutants.md)
 
 bench: package ## the figures of one run, as ratios, the package's among them; OUT=file.json keeps them
-	@$(CLEAN) $(RUN) -m sandbox.bench --package "$$(ls -t dist/*.zip | head -1)" $(if $(OUT),--out "$(OUT)")
+	@$(CLEAN) $(RUN) -m sandbox.bench --package dist/*.zip $(if $(OUT),--out "$(OUT)")
 
 chaos: setup ## N= requests while everything fails, decided by SEED= (RATE= of all calls); fails unless nothing is lost; OUT=file.json
 	@$(CLEAN) $(RUN) -m sandbox.chaos $(if $(N),--requests "$(N)") $(if $(SEED),--seed "$(SEED)") $(if $(RATE),--rate "$(RATE)") \
 		$(if $(OUT),--out "$(OUT)")
 
 package: setup ## the deployment zip under dist/, with its bill of materials; the same bytes for the same commit
-	@$(RUN) -m infra.package
+	@rm -rf dist && $(RUN) -m infra.package
 
 check-infra: setup servicenow ## everything that is deployed, checked offline: Bicep, ServiceNow app, monitoring, workflow, scripts, package
 	@$(RUN) -m pytest tests/infra tests/package
@@ -106,5 +106,5 @@ live-clean: setup ## deletes the test users that a killed live run has left
 lock: setup ## compiles requirements.txt and requirements-dev.txt anew from pyproject.toml
 	@$(BOOTSTRAP) --lock
 
-clean: ## removes what setup made
-	@rm -rf .venv node_modules .tools
+clean: ## removes what was made here
+	@rm -rf .venv node_modules .tools dist infra/servicenow/node_modules
