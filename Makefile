@@ -60,7 +60,7 @@ coverage: setup ## every branch of the pure modules is taken by the unit tier, i
 	@$(CLEAN) $(RUN) -m pytest tests/unit --ignore tests/unit/test_crashes.py --ignore tests/unit/test_state_machine.py \
 		$(BOTH_CORES) --quiet --cov --cov-report=term-missing:skip-covered
 
-check: setup lint types architecture coverage test ## everything that CI checks
+check: setup lint types architecture coverage test ## format, lint, types, architecture, every branch of the pure modules, every test
 
 format: setup ## formats the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
