@@ -1,5 +1,6 @@
 """pure: a command's document → the tables and sentences that people are shown of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -169,12 +170,18 @@ def doctor(document: Document) -> Shown:
     who = document["identity"] or {}
     yield _table(("Reregister", ""), [("version", document["version"]), ("mode", document["mode"] or "unknown"), *who.items()])
     yield _table(("status", "finding"), [(one["status"], f"{one['id']}: {one['what']}") for one in findings])
-    for one in findings:
-        if one["status"] != "ok":
-            yield _sentence(f"{one['id']}: {one['what']} {one['why']}", "bold red" if one["status"] == "fault" else "bold yellow")
-            if one["mend"]:
-                yield _sentence(f"    {one['mend']}")
+    for one in _to_be_explained(findings):
+        yield _sentence(f"{one['id']}: {one['what']} {one['why']}", "bold red" if one["status"] == "fault" else "bold yellow")
+        if one["mend"]:
+            yield _sentence(f"    {one['mend']}")
     yield _verdict(document)
+
+
+def _to_be_explained(findings: list[Document]) -> list[Document]:
+    """What to look at, the gravest last; checks that were not made for one and the same cause are in the table only."""
+    causes = Counter(one["what"] for one in findings if one["status"] == "not-checked")
+    telling = [one for one in findings if one["status"] != "ok" and causes[one["what"]] < 2]
+    return sorted(telling, key=lambda one: ("not-checked", "warning", "fault").index(one["status"]))
 
 
 def _verdict(document: Document) -> Text:

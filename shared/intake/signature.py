@@ -55,7 +55,7 @@ def parse_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if encoded == text or len(key) < _KEY_BYTES or base64.b64encode(key).decode() != encoded:
-        raise ValueError(f"a webhook key is {_KEY_PREFIX} and the base64 of at least {_KEY_BYTES} bytes")
+        raise ValueError(f"must be {_KEY_PREFIX} and the base64 of at least {_KEY_BYTES} bytes, each key")
     return key
 
 

@@ -13,7 +13,7 @@ from sandbox.people import ADELE, JONI
 from shared.adapters import queues
 from shared.adapters.receipts import CONTAINER
 from shared.adapters.tables import CONTROL_TABLE, TABLE
-from shared.cli import documents, granting
+from shared.cli import documents, granting, tables
 from shared.cli.doctor import NEEDS
 from shared.doctor import configuration, examination, permissions, registration
 from shared.doctor.examination import Tenant, clock_finding, examine
@@ -41,6 +41,23 @@ def by_id(findings: Sequence[Finding]) -> dict[str, Finding]:
 
 def amiss(findings: Sequence[Finding]) -> dict[str, Status]:
     return {one.id: one.status for one in findings if one.status is not Status.OK}
+
+
+# ---- what is shown
+
+
+def test_people_are_explained_what_they_can_mend_the_gravest_last_and_one_cause_once() -> None:
+    told = [("a", "fault"), ("b", "not-checked"), ("c", "warning"), ("d", "ok"), ("e", "not-checked"), ("f", "not-checked")]
+    cause = {"b": "There is no token.", "e": "There is no token.", "f": "It does not answer."}
+    findings = [
+        {"id": name, "status": status, "what": cause.get(name, f"What {name} is."), "why": "So.", "mend": None, "mandatory": True}
+        for name, status in told
+    ]
+    document = {"version": "1", "mode": "enforce", "identity": None, "ok": False, "findings": findings}
+    _, everything, *explained, verdict = tables.doctor(document)
+    assert getattr(everything, "row_count", None) == len(told)
+    assert [str(one).partition(":")[0] for one in explained] == ["f", "c", "a"]
+    assert str(verdict) == "Not in order: 1 at fault, 3 not checked that must be."
 
 
 # ---- what is found
